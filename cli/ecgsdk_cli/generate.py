@@ -1,0 +1,193 @@
+"""`ecgsdk generate`: synthetic ECGs of the conditions asked for, into one file or folder."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from ecgsdk_cli.options import NameList, SpanType
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from ecgsdk.batch import Provenance
+    from ecgsdk.cohort import Cohort
+    from ecgsdk.conditions import Sex, Span
+    from ecgsdk.generator import Generator
+
+__all__ = ["command"]
+
+_EPILOG = """\b
+Examples:
+  ecgsdk generate --group afib -n 1000 --seed 7 -o afib.h5
+  ecgsdk generate --groups all -n 6000 -o dataset.h5
+  ecgsdk generate --statements CLBBB,MI --heart-rate 50:70 --age 60:85 --sex F -n 20 -o lbbb/ --format wfdb
+  ecgsdk generate --conditions cohort.csv --sampling-rate 100 --seed 11 -o cohort.npz
+"""
+
+_SUMMARY = (
+    "wrote {records} ECGs to {output} in {seconds:.1f} s ({records_per_second:g} records/s) "
+    "with {model} on {device}, seed {seed}"
+)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The command line, typed."""
+
+    group: str | None
+    groups: tuple[str, ...] | None
+    statements: tuple[str, ...] | None
+    conditions: str | None
+    heart_rate: float | Span | None
+    age: float | Span | None
+    sex: Sex | None
+    n: int | None
+    seed: int | None
+    start: int
+    sampling_rate: float | None
+    format_name: str | None
+    output: str
+    model: str | None
+    device: str
+    threads: int | None
+    steps: int | None
+    guidance: float | None
+    batch_size: int
+    force: bool
+    quiet: bool
+    as_json: bool
+
+
+@click.command("generate", epilog=_EPILOG)
+@click.option("--group", metavar="NAME", help="A standard group: norm, afib, 1avb, lbbb, rbbb or lvh.")
+@click.option("--groups", type=NameList(), help='Several groups that take turns, or "all".')
+@click.option("--statements", type=NameList(), help="SCP-ECG statements that each record shows together.")
+@click.option("--conditions", metavar="CSV", help="One record a row: statements (joined by +), heart_rate, age, sex.")
+@click.option("--heart-rate", type=SpanType(), help="Mean ventricular rate in bpm; drawn when not given.")
+@click.option("--age", type=SpanType(), help="Years; drawn when not given.")
+@click.option("--sex", type=click.Choice(["M", "F"]), help="Drawn when not given.")
+@click.option(
+    "-n", "n", type=click.IntRange(min=1), help="Number of records; default: one a group, or each row of the CSV."
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Same seed, same records; drawn and printed when not given.")
+@click.option("--start", type=click.IntRange(min=0), default=0, show_default=True, help="Index of the first record.")
+@click.option("--sampling-rate", type=float, metavar="HZ", help="One of the model's rates; default: its first.")
+@click.option("--format", "format_name", metavar="NAME", help="hdf5, wfdb or npz; default: told by the output's name.")
+@click.option("-o", "--output", required=True, metavar="PATH", help="File to write; a folder for WFDB.")
+@click.option("--model", metavar="NAME|FOLDER", help="A model of `ecgsdk models` or a model folder; default: ours.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="Threads on the CPU; default: the runtime's choice.")
+@click.option("--steps", type=click.IntRange(min=1), help="Flow evaluations; default: the model's.")
+@click.option("--guidance", type=click.FloatRange(min=0), help="Guidance weight, 1 is none; default: the model's.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Records at a time: a matter of memory and speed, the records are the same.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the output.")
+@click.option("--quiet", is_flag=True, help="Neither progress nor summary.")
+@click.option("--json", "as_json", is_flag=True, help="The summary as JSON.")
+def command(**options: Any) -> None:
+    """Make synthetic 12-lead ECGs of the conditions asked for.
+
+    Ask by exactly one of --group, --groups, --statements and --conditions. Record i of a seed is the same record
+    whatever the number, the batch size or the --start.
+    """
+    import ecgsdk
+
+    asked = _Options(**options)
+    cohort = _cohort(asked)
+    total = cohort.count(asked.start, asked.n)
+    seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
+    started = time.perf_counter()
+    generator = ecgsdk.load_generator(asked.model, device=asked.device, threads=asked.threads)
+    provenance = generator.provenance(seed=seed, steps=asked.steps, guidance=asked.guidance)
+    rate = generator.card.sampling_rates[0] if asked.sampling_rate is None else asked.sampling_rate
+    try:
+        _write(generator, cohort, asked, total, rate, provenance)
+    except KeyboardInterrupt as error:
+        raise ecgsdk.WriteError(f"interrupted; nothing was written to {asked.output}") from error
+    seconds = time.perf_counter() - started
+    facts = {
+        "records": total,
+        "start": asked.start,
+        "output": asked.output,
+        "sampling_rate": rate,
+        "device": generator.device,
+        "seconds": round(seconds, 3),
+        "records_per_second": round(total / seconds, 1),
+        **provenance.as_dict(),
+    }
+    if asked.as_json:
+        click.echo(json.dumps(facts))
+    elif not asked.quiet:
+        click.echo(_SUMMARY.format(**facts))
+
+
+def _cohort(asked: _Options) -> Cohort:
+    from ecgsdk.cohort import Cohort
+    from ecgsdk.conditions import GROUPS, Condition
+
+    ways = {
+        "--group": asked.group,
+        "--groups": asked.groups,
+        "--statements": asked.statements,
+        "--conditions": asked.conditions,
+    }
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) != 1:
+        said = f"not {' and '.join(given)}" if given else "none was given"
+        raise click.UsageError(f"say what to make by one of {', '.join(ways)}; {said}")
+    template = Condition(heart_rate=asked.heart_rate, age=asked.age, sex=asked.sex)
+    if asked.conditions is not None:
+        if template != Condition():
+            raise click.UsageError("--heart-rate, --age and --sex belong into the --conditions file, as columns")
+        return Cohort.from_csv(asked.conditions)
+    if asked.statements is not None:
+        return Cohort.of(replace(template, statements=asked.statements))
+    names = (asked.group,) if asked.group is not None else asked.groups or ()
+    return Cohort.from_groups(GROUPS if names == ("all",) and asked.groups else names, template)
+
+
+def _write(
+    generator: Generator, cohort: Cohort, asked: _Options, total: int, rate: float, provenance: Provenance
+) -> None:
+    import ecgsdk
+
+    batches = generator.generate(
+        cohort,
+        total,
+        seed=provenance.seed,
+        start=asked.start,
+        sampling_rate=rate,
+        steps=asked.steps,
+        guidance=asked.guidance,
+        batch_size=asked.batch_size,
+    )
+    writer = ecgsdk.open_writer(
+        asked.output,
+        asked.format_name,
+        sampling_rate=rate,
+        total=total,
+        provenance=provenance,
+        overwrite=asked.force,
+    )
+    with writer as sink, _progress(total, asked.quiet) as progress:
+        for batch in batches:
+            sink.write(batch)
+            progress.update(len(batch))
+
+
+def _progress(total: int, quiet: bool) -> tqdm[NoReturn]:
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit=" ECGs", leave=False, disable=quiet or not sys.stderr.isatty())

@@ -1,0 +1,58 @@
+"""The command group: finds a command's module when it is asked for, and ends every user's mistake in one line."""
+
+from __future__ import annotations
+
+import importlib
+from typing import NoReturn
+
+import click
+
+import ecgsdk
+
+__all__ = ["COMMANDS", "CommandGroup", "main"]
+
+COMMANDS = {
+    "generate": "ecgsdk_cli.generate",
+    "models": "ecgsdk_cli.models",
+    "plot": "ecgsdk_cli.plot",
+    "completion": "ecgsdk_cli.completion",
+}
+"""Each command and the module that holds its click command under the name `command`, in the order of the help."""
+
+
+class CommandGroup(click.Group):
+    """Imports a command's module only when that command, or the list of all, is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = COMMANDS.get(cmd_name)
+        return importlib.import_module(module).command if module else None
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ecgsdk.EcgsdkError as error:
+            _fail(ctx, str(error))
+        except KeyboardInterrupt:
+            _fail(ctx, "interrupted")
+
+
+def _fail(ctx: click.Context, message: str) -> NoReturn:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    ctx.exit(1)
+
+
+@click.group(
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: ecgsdk generate --group afib -n 10 --seed 7 -o afib.h5",
+)
+@click.version_option(ecgsdk.__version__, prog_name="ecgsdk")
+def main() -> None:
+    """Make synthetic 12-lead ECGs, look at them, and find out how good they are."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""ECGBatch: signals in millivolts with their conditions, and where they came from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from ecgsdk.leads import LEADS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ecgsdk.conditions import Condition
+
+__all__ = ["ECGBatch", "Provenance"]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made synthetic ECGs: enough to make them again.
+
+    Attributes:
+        model: name of the model.
+        model_sha256: SHA-256 of the model's card, which holds that of each graph.
+        version: ecgsdk's version.
+        seed: the seed given by the user.
+        steps: number of flow evaluations.
+        guidance: guidance weight; 1 is none.
+    """
+
+    model: str
+    model_sha256: str
+    version: str
+    seed: int
+    steps: int
+    guidance: float
+
+    def as_dict(self) -> dict[str, object]:
+        """The provenance as JSON-ready values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ECGBatch:
+    """Consecutive 12-lead ECGs of one rate and length.
+
+    Attributes:
+        signals: float32 mV, shape (n, 12, samples), leads in the order of `ecgsdk.leads.LEADS`.
+        sampling_rate: Hz.
+        conditions: one for each record: what is known of a real ECG, what was asked of a synthetic one.
+        identifiers: a name for each record: the source's for real ECGs, the record index for synthetic ones.
+        provenance: what made the ECGs; None for real ones.
+    """
+
+    signals: np.ndarray
+    sampling_rate: float
+    conditions: tuple[Condition, ...]
+    identifiers: tuple[str, ...]
+    provenance: Provenance | None = None
+
+    leads = LEADS
+
+    def __post_init__(self) -> None:
+        n = len(self.signals)
+        if self.signals.ndim != 3 or self.signals.shape[1] != len(LEADS):
+            raise ValueError(f"signals must have shape (n, 12, samples), not {self.signals.shape}")
+        if len(self.conditions) != n or len(self.identifiers) != n:
+            raise ValueError(f"{n} signals, {len(self.conditions)} conditions and {len(self.identifiers)} identifiers")
+
+    def __len__(self) -> int:
+        return len(self.signals)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether a model made these ECGs."""
+        return self.provenance is not None

@@ -1,0 +1,67 @@
+"""Conditions and beat times as the arrays that the networks take, the same in training and in generation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ecgsdk.conditions import Condition
+
+__all__ = ["BEAT_CHANNELS", "condition_width", "encode_beats", "encode_conditions"]
+
+BEAT_CHANNELS = 4
+_FARTHEST_S = 2.0
+
+
+def condition_width(statements: Sequence[str]) -> int:
+    """Length of a condition vector over these statements."""
+    return len(statements) + 7
+
+
+def encode_conditions(conditions: Sequence[Condition], statements: Sequence[str]) -> np.ndarray:
+    """Condition vectors, float32, shape (n, condition_width).
+
+    Columns: statements known (1 or 0), one for each statement, then heart rate known, log(heart rate / 75) / 0.3,
+    age known, (age − 60) / 20, male, female. What is unknown is all zeros; statements other than the model's are
+    left out. Heart rate and age must be single numbers (spans are drawn from before).
+    """
+    rows = np.zeros((len(conditions), condition_width(statements)), dtype=np.float32)
+    columns = {code: 1 + position for position, code in enumerate(statements)}
+    tail = 1 + len(statements)
+    for row, condition in zip(rows, conditions):
+        row[0] = bool(condition.statements)
+        for code in condition.statements:
+            if code in columns:
+                row[columns[code]] = 1
+        if condition.heart_rate is not None:
+            row[tail : tail + 2] = 1, np.log(condition.heart_rate / 75) / 0.3
+        if condition.age is not None:
+            row[tail + 2 : tail + 4] = 1, (condition.age - 60) / 20
+        if condition.sex is not None:
+            row[tail + (4 if condition.sex == "M" else 5)] = 1
+    return rows
+
+
+def encode_beats(beats: np.ndarray, tokens: int, seconds: float) -> np.ndarray:
+    """Beat times as channels over time, float32, shape (n, 4, tokens).
+
+    Channels: beats known (1), a bump one token wide at each beat, seconds since the last and to the next beat
+    (2 s at most, 2 s where there is none inside the record).
+
+    Args:
+        beats: seconds from the record's start, shape (n, most beats), rising, NaN where there are no more.
+        tokens: time steps of the latent signal.
+        seconds: length of the record.
+    """
+    width = seconds / tokens
+    centres = (np.arange(tokens) + 0.5) * width
+    away = centres[None, None, :] - beats[:, :, None]
+    gone = np.isnan(away)
+    bump = np.where(gone, 0, np.exp(-0.5 * (away / width) ** 2)).sum(axis=1)
+    since = np.where(gone | (away < 0), _FARTHEST_S, away).min(axis=1, initial=_FARTHEST_S)
+    until = np.where(gone | (away >= 0), _FARTHEST_S, -away).min(axis=1, initial=_FARTHEST_S)
+    return np.stack([np.ones_like(bump), bump, since, until], axis=1).astype(np.float32)

@@ -1,0 +1,136 @@
+"""PTB-XL as PhysioNet publishes it (Wagner et al. 2020, Scientific Data 7:154), as an ECGSource."""
+
+from __future__ import annotations
+
+import ast
+import csv
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ecgsdk.conditions import Condition
+from ecgsdk.errors import DataError
+from ecgsdk.readers.source import ECGSource
+from ecgsdk.readers.wfdb_record import read_header, read_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+__all__ = ["OLDEST", "SUPERCLASSES", "read_ptbxl"]
+
+SUPERCLASSES = ("MI", "STTC")
+"""Diagnostic classes that are added as statements of their own."""
+
+OLDEST = 90.0
+"""Age given to everybody of 90 or more: PTB-XL hides ages over 89, as 300 in recent releases."""
+
+_DATABASE, _STATEMENTS = "ptbxl_database.csv", "scp_statements.csv"
+_FILE_COLUMNS = {100.0: "filename_lr", 500.0: "filename_hr"}
+_COLUMNS = ("ecg_id", "age", "sex", "scp_codes", "strat_fold")
+_SEXES: dict[str, Literal["M", "F"]] = {"0": "M", "1": "F", "0.0": "M", "1.0": "F"}
+_MEND = "get PTB-XL again from physionet.org/content/ptb-xl"
+
+
+def read_ptbxl(
+    folder: str | Path,
+    *,
+    sampling_rate: float = 100,
+    folds: Collection[int] | None = None,
+    min_likelihood: float | None = None,
+) -> ECGSource:
+    """The ECGs of a PTB-XL folder with their statements, age, sex and fold; heart rates are not known.
+
+    A record's statements are all its SCP codes, and MI or STTC where any code belongs to that diagnostic class.
+
+    Args:
+        folder: where ptbxl_database.csv, scp_statements.csv and records100 or records500 lie.
+        sampling_rate: 100 or 500 Hz.
+        folds: only the records of these folds, of 1 to 10; None takes all.
+        min_likelihood: leave out codes of a lower likelihood in %. A likelihood of 0 means that none was stated,
+            and is never left out.
+
+    Raises:
+        DataError: a file, a column or a record is missing, a row cannot be understood, or no record is left.
+    """
+    folder = Path(folder)
+    file_column = _FILE_COLUMNS.get(float(sampling_rate))
+    if file_column is None:
+        raise DataError(f"PTB-XL has no records at {sampling_rate:g} Hz; ask for 100 or 500")
+    classes = _diagnostic_classes(folder / _STATEMENTS)
+    rows = _read_table(folder / _DATABASE, (*_COLUMNS, file_column))
+    identifiers, conditions, files, kept_folds = [], [], [], []
+    for number, row in enumerate(rows, start=2):
+        try:
+            fold = int(float(row["strat_fold"]))
+            if folds is not None and fold not in folds:
+                continue
+            conditions.append(_condition(row, classes, min_likelihood))
+        except (ValueError, SyntaxError, TypeError, AttributeError) as error:
+            raise DataError(f"{folder / _DATABASE}, line {number}: cannot be understood ({error}); {_MEND}") from None
+        identifiers.append(row["ecg_id"])
+        kept_folds.append(fold)
+        files.append(_header_path(folder, row, file_column, sampling_rate))
+    if not files:
+        raise DataError(f"{folder} has no records" + ("" if folds is None else f" in folds {sorted(folds)}"))
+    samples = read_header(files[0]).samples
+    return ECGSource(
+        name=str(folder),
+        sampling_rate=float(sampling_rate),
+        samples=samples,
+        conditions=tuple(conditions),
+        identifiers=tuple(identifiers),
+        folds=tuple(kept_folds),
+        read=partial(_read, tuple(files), float(sampling_rate), samples),
+    )
+
+
+def _read(files: tuple[Path, ...], sampling_rate: float, samples: int, chosen: Sequence[int]) -> np.ndarray:
+    signals = np.empty((len(chosen), 12, samples), dtype=np.float32)
+    for row, i in enumerate(chosen):
+        header = read_header(files[i])
+        if (header.sampling_rate, header.samples) != (sampling_rate, samples):
+            raise DataError(f"{files[i]} is not {samples} samples at {sampling_rate:g} Hz; {_MEND}")
+        signals[row] = read_signals(header)
+    return signals
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                raise DataError(f"{path} has no column {', '.join(map(repr, missing))}; {_MEND}")
+            return [{name: row[name] for name in columns} for row in reader]
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; {_MEND}") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is damaged ({error}); {_MEND}") from error
+
+
+def _diagnostic_classes(path: Path) -> dict[str, str]:
+    """The diagnostic superclass of each SCP code; the column of codes has no name in PTB-XL."""
+    return {row[""]: row["diagnostic_class"] for row in _read_table(path, ("", "diagnostic_class"))}
+
+
+def _condition(row: Mapping[str, str], classes: Mapping[str, str], min_likelihood: float | None) -> Condition:
+    likelihoods = ast.literal_eval(row["scp_codes"])
+    codes = [code for code, likelihood in likelihoods.items() if not 0 < float(likelihood) < (min_likelihood or 0)]
+    present = {classes.get(code) for code in codes}
+    codes += [name for name in SUPERCLASSES if name in present and name not in codes]
+    return Condition(
+        statements=tuple(codes),
+        age=min(float(row["age"]), OLDEST) if row["age"] else None,
+        sex=_SEXES.get(row["sex"]),
+    )
+
+
+def _header_path(folder: Path, row: Mapping[str, str], column: str, sampling_rate: float) -> Path:
+    if not row[column]:
+        raise DataError(f"{folder / _DATABASE}: record {row['ecg_id']} has no file at {sampling_rate:g} Hz ({column})")
+    path = folder / (row[column] + ".hea")
+    if not path.exists():
+        raise DataError(f"{path} is missing, which {_DATABASE} names for record {row['ecg_id']}; {_MEND}")
+    return path

@@ -1,0 +1,150 @@
+"""ECGSource: the ECGs of a file or folder, of which signals are read only when they are asked for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ecgsdk.batch import ECGBatch
+from ecgsdk.errors import DataError
+from ecgsdk.leads import lead_indices
+from ecgsdk.resampling import resample, resampled_length
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from ecgsdk.batch import Provenance
+    from ecgsdk.conditions import Condition
+
+__all__ = ["ECGSource", "fit_signals", "fitted", "fitted_length", "lead_order", "needed_length"]
+
+
+@dataclass(frozen=True, eq=False)
+class ECGSource:
+    """12-lead ECGs of one rate and length. What is known of them is here; their signals stay on the disk.
+
+    Attributes:
+        name: the file or folder, for messages and reports.
+        sampling_rate: Hz.
+        samples: samples of each record.
+        conditions: what is known of each record.
+        identifiers: a name for each record.
+        folds: the cross-validation fold of each record, None where there is none.
+        read: signals of the records at the given positions: float32 mV, shape (n, 12, samples), leads in the order
+            of `ecgsdk.leads.LEADS`. Raises DataError.
+        provenance: what made the ECGs; None for real ones.
+    """
+
+    name: str
+    sampling_rate: float
+    samples: int
+    conditions: tuple[Condition, ...] = field(repr=False)
+    identifiers: tuple[str, ...] = field(repr=False)
+    folds: tuple[int | None, ...] = field(repr=False)
+    read: Callable[[Sequence[int]], np.ndarray] = field(repr=False)
+    provenance: Provenance | None = None
+
+    def __len__(self) -> int:
+        return len(self.identifiers)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether a model made these ECGs."""
+        return self.provenance is not None
+
+    def batches(self, size: int = 64) -> Iterator[ECGBatch]:
+        """All records in order, `size` at a time; no more than one batch is in memory.
+
+        Raises:
+            DataError: a record cannot be read.
+        """
+        for first in range(0, len(self), size):
+            chosen = range(first, min(first + size, len(self)))
+            yield ECGBatch(
+                signals=self.read(chosen),
+                sampling_rate=self.sampling_rate,
+                conditions=self.conditions[chosen.start : chosen.stop],
+                identifiers=self.identifiers[chosen.start : chosen.stop],
+                provenance=self.provenance,
+            )
+
+    def select(self, positions: Sequence[int]) -> ECGSource:
+        """A source of only the records at these positions, in this order."""
+        return replace(
+            self,
+            conditions=tuple(self.conditions[i] for i in positions),
+            identifiers=tuple(self.identifiers[i] for i in positions),
+            folds=tuple(self.folds[i] for i in positions),
+            read=partial(_read_selected, self.read, tuple(positions)),
+        )
+
+
+def fitted(source: ECGSource, sampling_rate: float | None = None, seconds: float | None = None) -> ECGSource:
+    """The first `seconds` of each record at `sampling_rate`; None leaves rate or length as they are.
+
+    Raises:
+        DataError: the records are too short, or the rate or the time is not positive.
+    """
+    to_rate = source.sampling_rate if sampling_rate is None else float(sampling_rate)
+    samples = fitted_length(source.name, source.samples, source.sampling_rate, to_rate, seconds)
+    if (to_rate, samples) == (source.sampling_rate, source.samples):
+        return source
+    read = partial(_read_fitted, source.read, source.sampling_rate, to_rate, samples)
+    return replace(source, sampling_rate=to_rate, samples=samples, read=read)
+
+
+def fitted_length(name: str, samples: int, rate: float, to_rate: float, seconds: float | None) -> int:
+    """Samples of a record after resampling from `rate` to `to_rate` and cropping to `seconds`.
+
+    Raises:
+        DataError: the record, called `name`, is too short, or the rate or the time is not positive.
+    """
+    available = resampled_length(samples, rate, to_rate)
+    if seconds is None:
+        return available
+    if not 0 < seconds < math.inf or round(seconds * to_rate) < 1:
+        raise DataError(f"{seconds} seconds of an ECG cannot be read; give a positive number")
+    if round(seconds * to_rate) > available:
+        raise DataError(f"{name} is {samples / rate:g} s long, shorter than the {seconds:g} s asked for; ask for less")
+    return round(seconds * to_rate)
+
+
+def fit_signals(signals: np.ndarray, rate: float, to_rate: float, samples: int) -> np.ndarray:
+    """The first `samples` samples at `to_rate` of signals (..., time) at `rate`."""
+    if rate != to_rate:
+        signals = resample(signals[..., : needed_length(samples, rate, to_rate)], rate, to_rate)
+    return signals[..., :samples]
+
+
+def needed_length(samples: int, rate: float, to_rate: float) -> int:
+    """How many samples at `rate` make `samples` at `to_rate`: a second more, so that the cut lies outside of them."""
+    return samples if rate == to_rate else math.ceil((samples / to_rate + 1) * rate)
+
+
+def lead_order(name: str | Path, leads: Iterable[str]) -> list[int]:
+    """Positions of the 12 standard leads in `leads`.
+
+    Raises:
+        DataError: they are not the standard twelve; the message begins with `name`, the file.
+    """
+    try:
+        return lead_indices([str(lead) for lead in leads])
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+
+
+def _read_selected(
+    read: Callable[[Sequence[int]], np.ndarray], positions: tuple[int, ...], chosen: Sequence[int]
+) -> np.ndarray:
+    return read([positions[i] for i in chosen])
+
+
+def _read_fitted(
+    read: Callable[[Sequence[int]], np.ndarray], rate: float, to_rate: float, samples: int, chosen: Sequence[int]
+) -> np.ndarray:
+    return np.ascontiguousarray(fit_signals(read(chosen), rate, to_rate, samples))

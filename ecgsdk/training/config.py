@@ -1,0 +1,85 @@
+"""TrainConfig: every setting of a training run in one place, saved with each checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from ecgsdk.conditions import STATEMENTS
+from ecgsdk.errors import TrainingError
+
+__all__ = ["CONFIGS", "TrainConfig"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of all stages. The defaults fit two CPU cores in about two and a half hours."""
+
+    statements: tuple[str, ...] = tuple(STATEMENTS)
+    sampling_rate: int = 100
+    samples: int = 1000
+    resolution_uv: int = 1
+    seed: int = 20_23
+
+    latent_channels: int = 16
+    encoder_widths: tuple[int, int] = (64, 128)
+    decoder_widths: tuple[int, int] = (64, 128)
+    decoder_blocks: int = 2
+    decoder_noise: int = 8
+    latent_noise: float = 0.05
+    autoencoder_steps: int = 4000
+    autoencoder_batch: int = 64
+    autoencoder_rate: float = 2e-3
+
+    adversarial_steps: int = 0
+    adversarial_rate: float = 2e-4
+    adversarial_weight: float = 1.0
+    feature_weight: float = 2.0
+
+    flow_widths: tuple[int, int, int] = (80, 144, 256)
+    flow_dropout: float = 0.05
+    flow_steps: int = 9000
+    flow_batch: int = 96
+    flow_rate: float = 1e-3
+    flow_ema: float = 0.9995
+    amplitude_jitter: float = 0.06
+    drop_each: float = 0.1
+    drop_all: float = 0.08
+    rare_power: float = 0.35
+
+    rhythm_width: int = 48
+    rhythm_mixtures: int = 6
+    rhythm_steps: int = 4000
+    rhythm_batch: int = 256
+    rhythm_rate: float = 3e-3
+
+    checkpoint_seconds: int = 120
+
+    def as_dict(self) -> dict[str, object]:
+        """The settings as JSON-ready values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, object]) -> TrainConfig:
+        """A config from JSON values; raises TrainingError for a name that is no setting."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise TrainingError(f"unknown setting {unknown[0]!r}; the settings are the fields of TrainConfig")
+        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+
+
+CONFIGS = {
+    "cpu": TrainConfig(),
+    "gpu": TrainConfig(
+        resolution_uv=5,
+        encoder_widths=(96, 192),
+        autoencoder_steps=20_000,
+        autoencoder_batch=256,
+        adversarial_steps=12_000,
+        flow_steps=40_000,
+        flow_batch=512,
+        flow_ema=0.9998,
+        flow_dropout=0.1,
+    ),
+}

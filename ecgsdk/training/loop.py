@@ -1,0 +1,165 @@
+"""The training loop that all stages share: schedule, progress, metrics, checkpoints, resuming."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from ecgsdk.errors import TrainingError
+from ecgsdk.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["Ema", "Stage", "load_stage", "pick_device", "run_stage"]
+
+_LOG_EVERY = 50
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto`, `cpu` or `cuda` as a device; raises TrainingError when CUDA is asked for and not there."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("--device cuda: PyTorch finds no CUDA device; use --device cpu")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+class Ema(nn.Module):
+    """Exponential moving average of a network's parameters, ramped up so that the start is forgotten."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        super().__init__()
+        self.decay = decay
+        self.average = torch.optim.swa_utils.AveragedModel(
+            network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(decay), use_buffers=False
+        )
+
+    def update(self, network: nn.Module, step: int) -> None:
+        """One step; `step` counts from 0."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            averages, values = list(self.average.module.parameters()), list(network.parameters())
+            torch._foreach_lerp_(averages, values, 1 - decay)
+
+
+@dataclass
+class Stage:
+    """One stage of training: what is saved, and what a step does.
+
+    Attributes:
+        name: of the checkpoint file and in the metrics.
+        networks: all that a checkpoint must hold.
+        optimizers: with the learning rate at its peak.
+        steps: in all.
+        step: (step) → figures to log; does forward, backward and optimizer step.
+        evaluate: figures on held-out data, or None.
+    """
+
+    name: str
+    config: TrainConfig
+    networks: dict[str, nn.Module]
+    optimizers: dict[str, torch.optim.Optimizer]
+    steps: int
+    step: Callable[[int], dict[str, torch.Tensor]]
+    evaluate: Callable[[], dict[str, float]] | None = None
+    evaluate_every: int = 2000
+    peaks: dict[str, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.peaks = {name: o.param_groups[0]["lr"] for name, o in self.optimizers.items()}
+
+    def set_rate(self, step: int) -> None:
+        """Linear warm-up over 2 % of the steps, then half a cosine to 1 % of the peak."""
+        done = step / self.steps
+        scale = min(1.0, (step + 1) / max(1, 0.02 * self.steps)) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+        for name, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = self.peaks[name] * scale
+
+
+def run_stage(stage: Stage, folder: Path, *, quiet: bool = True, max_seconds: float | None = None) -> bool:
+    """Runs a stage from its checkpoint in `folder`, if there is one, to its end.
+
+    Randomness is seeded anew from (seed, step), so a resumed run draws what an unbroken one would have drawn.
+
+    Returns:
+        Whether the stage is done; False when `max_seconds` came first (the checkpoint is written either way).
+    """
+    from tqdm import tqdm
+
+    folder.mkdir(parents=True, exist_ok=True)
+    start = _resume(stage, folder)
+    began = saved = time.monotonic()
+    bar = tqdm(range(start, stage.steps), initial=start, total=stage.steps, desc=stage.name, disable=quiet, smoothing=0.02)
+    step = start
+    for step in bar:
+        torch.manual_seed((stage.config.seed << 24) + step)
+        stage.set_rate(step)
+        figures = stage.step(step)
+        last = step + 1 == stage.steps
+        if (step + 1) % _LOG_EVERY == 0 or last:
+            logged = {key: round(float(value), 5) for key, value in figures.items()}
+            if not math.isfinite(sum(logged.values())):
+                raise TrainingError(f"{stage.name}: the loss is not finite at step {step + 1}; lower its learning rate")
+            if stage.evaluate and ((step + 1) % stage.evaluate_every == 0 or last):
+                logged |= stage.evaluate()
+            bar.set_postfix(logged)
+            rate = (step + 1 - start) / (time.monotonic() - began)
+            _log(folder, {"stage": stage.name, "step": step + 1, "steps_per_second": round(rate, 2), **logged})
+        now = time.monotonic()
+        out_of_time = max_seconds is not None and now - began > max_seconds
+        if now - saved > stage.config.checkpoint_seconds or last or out_of_time:
+            _save(stage, folder, step + 1)
+            saved = now
+        if out_of_time and not last:
+            return False
+    return True
+
+
+def load_stage(folder: Path, name: str) -> dict[str, object]:
+    """A stage's checkpoint on the CPU; raises TrainingError when it is missing or damaged."""
+    path = folder / f"{name}.pt"
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise TrainingError(f"{path} is missing; run the {name} stage first") from None
+    except Exception as error:  # torch raises a dozen kinds for a damaged file
+        raise TrainingError(f"{path} is damaged ({type(error).__name__}); delete it and run the stage again") from None
+
+
+def _resume(stage: Stage, folder: Path) -> int:
+    if not (folder / f"{stage.name}.pt").exists():
+        return 0
+    stored = load_stage(folder, stage.name)
+    for name, network in stage.networks.items():
+        network.load_state_dict(stored["networks"][name])
+    for name, optimizer in stage.optimizers.items():
+        optimizer.load_state_dict(stored["optimizers"][name])
+    return int(stored["step"])
+
+
+def _save(stage: Stage, folder: Path, step: int) -> None:
+    part = folder / f"{stage.name}.pt.part"
+    torch.save(
+        {
+            "config": stage.config.as_dict(),
+            "step": step,
+            "networks": {name: network.state_dict() for name, network in stage.networks.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in stage.optimizers.items()},
+        },
+        part,
+    )
+    part.replace(folder / f"{stage.name}.pt")
+
+
+def _log(folder: Path, figures: dict[str, object]) -> None:
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(figures) + "\n")

@@ -1,0 +1,215 @@
+"""The networks: encoder, decoder, flow and rhythm model. Shapes are (records, channels, time) throughout."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["Decoder", "Encoder", "Flow", "Rhythm"]
+
+
+class ConvBlock(nn.Module):
+    """Residual block of two convolutions with batch normalisation, which folds into them for inference."""
+
+    def __init__(self, width: int, kernel: int = 5) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv1d(width, width, kernel, padding=kernel // 2),
+            nn.BatchNorm1d(width),
+            nn.SiLU(),
+            nn.Conv1d(width, width, kernel, padding=kernel // 2),
+            nn.BatchNorm1d(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.silu(x + self.body(x))
+
+
+class BiLSTM(nn.Module):
+    """Residual bidirectional LSTM over time: what ties the beats of a record together."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(width, width // 2, batch_first=True, bidirectional=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.lstm(x.transpose(1, 2))[0].transpose(1, 2)
+
+
+class Encoder(nn.Module):
+    """8 leads × samples (mV) → latent channels × samples / 8, each channel standardised over the training data."""
+
+    def __init__(self, widths: tuple[int, int], latent_channels: int) -> None:
+        super().__init__()
+        narrow, wide = widths
+        self.body = nn.Sequential(
+            nn.Conv1d(8, narrow, 9, stride=4, padding=4),
+            nn.SiLU(),
+            ConvBlock(narrow),
+            ConvBlock(narrow),
+            nn.Conv1d(narrow, wide, 5, stride=2, padding=2),
+            nn.SiLU(),
+            ConvBlock(wide),
+            ConvBlock(wide),
+            BiLSTM(wide),
+            nn.Conv1d(wide, latent_channels, 1),
+        )
+        self.standardise = nn.BatchNorm1d(latent_channels, affine=False)
+
+    def forward(self, signals: Tensor) -> Tensor:
+        return self.standardise(self.body(signals))
+
+
+class Decoder(nn.Module):
+    """Latent channels × tokens and noise (channels × 2 tokens) → 8 leads × 8 tokens, mV.
+
+    The noise lets it draw what the latent signal cannot carry: muscle and mains noise, the grain of the recording.
+    """
+
+    def __init__(self, widths: tuple[int, int], latent_channels: int, blocks: int, noise_channels: int) -> None:
+        super().__init__()
+        narrow, wide = widths
+        self.noise_channels = noise_channels
+        self.coarse = nn.Sequential(
+            nn.Conv1d(latent_channels, wide, 5, padding=2),
+            nn.SiLU(),
+            BiLSTM(wide),
+            *[ConvBlock(wide) for _ in range(blocks)],
+            nn.Conv1d(wide, 2 * narrow, 1),
+        )
+        self.noise = nn.Conv1d(noise_channels, narrow, 3, padding=1)
+        self.fine = nn.Sequential(*[ConvBlock(narrow) for _ in range(blocks)], nn.Conv1d(narrow, 4 * 16, 3, padding=1))
+        self.finest = nn.Sequential(nn.Conv1d(16, 24, 7, padding=3), nn.SiLU(), nn.Conv1d(24, 8, 7, padding=3))
+
+    def forward(self, latents: Tensor, noise: Tensor) -> Tensor:
+        x = unfold_time(self.coarse(latents), 2) + self.noise(noise)
+        return self.finest(unfold_time(self.fine(x), 4))
+
+
+def unfold_time(x: Tensor, factor: int) -> Tensor:
+    """(n, factor · c, t) → (n, c, factor · t): the channels of one step become consecutive steps."""
+    n, channels, time = x.shape
+    x = x.reshape(n, channels // factor, factor, time).transpose(2, 3)
+    return x.reshape(n, channels // factor, time * factor)
+
+
+class FlowBlock(nn.Module):
+    """Residual block of two convolutions; the conditioning scales and shifts the inner normalised features."""
+
+    def __init__(self, inputs: int, width: int, conditioning: int, dropout: float) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(8, inputs)
+        self.conv1 = nn.Conv1d(inputs, width, 3, padding=1)
+        self.film = nn.Linear(conditioning, 2 * width)
+        self.norm2 = nn.GroupNorm(8, width)
+        self.dropout = nn.Dropout(dropout)
+        self.conv2 = nn.Conv1d(width, width, 3, padding=1)
+        self.skip = nn.Conv1d(inputs, width, 1) if inputs != width else nn.Identity()
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
+
+    def forward(self, x: Tensor, conditioning: Tensor) -> Tensor:
+        scale, shift = self.film(conditioning)[:, :, None].chunk(2, dim=1)
+        h = self.conv1(F.silu(self.norm1(x)))
+        h = F.silu(self.norm2(h) * (1 + scale) + shift)
+        return self.skip(x) + self.conv2(self.dropout(h))
+
+
+class Attention(nn.Module):
+    """Residual self-attention over time."""
+
+    def __init__(self, width: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.GroupNorm(8, width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, width, time = x.shape
+        qkv = self.qkv(self.norm(x).transpose(1, 2)).reshape(n, time, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, time, width)
+        return x + self.out(mixed).transpose(1, 2)
+
+
+class Flow(nn.Module):
+    """Velocity of the rectified flow: a 1-D U-Net over three time scales, with attention on the two coarser ones."""
+
+    def __init__(
+        self, widths: tuple[int, int, int], latent_channels: int, condition: int, beat_channels: int, dropout: float
+    ) -> None:
+        super().__init__()
+        w0, w1, w2 = widths
+        c = 4 * w0
+        self.time = nn.Sequential(nn.Linear(64, c), nn.SiLU(), nn.Linear(c, c))
+        self.condition = nn.Sequential(nn.Linear(condition, c), nn.SiLU(), nn.Linear(c, c))
+
+        def block(inputs: int, width: int) -> FlowBlock:
+            return FlowBlock(inputs, width, c, dropout)
+
+        self.stem = nn.Conv1d(latent_channels + beat_channels, w0, 3, padding=1)
+        self.down0 = nn.ModuleList([block(w0, w0), block(w0, w0)])
+        self.half0 = nn.Conv1d(w0, w1, 3, stride=2, padding=1)
+        self.down1 = nn.ModuleList([block(w1, w1), Attention(w1), block(w1, w1), Attention(w1)])
+        self.half1 = nn.Conv1d(w1, w2, 3, stride=2, padding=1)
+        self.middle = nn.ModuleList([block(w2, w2), Attention(w2), block(w2, w2), Attention(w2), block(w2, w2)])
+        self.twice1 = nn.Conv1d(w2, 2 * w1, 1)
+        self.up1 = nn.ModuleList([block(2 * w1, w1), Attention(w1), block(w1, w1), Attention(w1)])
+        self.twice0 = nn.Conv1d(w1, 2 * w0, 1)
+        self.up0 = nn.ModuleList([block(2 * w0, w0), block(w0, w0)])
+        self.head = nn.Sequential(nn.GroupNorm(8, w0), nn.SiLU(), nn.Conv1d(w0, latent_channels, 3, padding=1))
+
+    def forward(self, latents: Tensor, time: Tensor, condition: Tensor, beats: Tensor) -> Tensor:
+        c = F.silu(self.time(fourier_features(time)) + self.condition(condition))
+        x0 = run(self.down0, self.stem(torch.cat([latents, beats], dim=1)), c)
+        x1 = run(self.down1, self.half0(x0), c)
+        x2 = run(self.middle, self.half1(x1), c)
+        up = unfold_time(self.twice1(x2), 2)[:, :, : x1.shape[2]]
+        up = run(self.up1, torch.cat([up, x1], dim=1), c)
+        up = unfold_time(self.twice0(up), 2)[:, :, : x0.shape[2]]
+        return self.head(run(self.up0, torch.cat([up, x0], dim=1), c))
+
+
+def run(blocks: nn.ModuleList, x: Tensor, conditioning: Tensor) -> Tensor:
+    """Blocks one after another; the conditioning goes to those that take it."""
+    for block in blocks:
+        x = block(x, conditioning) if isinstance(block, FlowBlock) else block(x)
+    return x
+
+
+def fourier_features(time: Tensor) -> Tensor:
+    """Flow times in [0, 1], shape (n,), as 64 sines and cosines of geometric frequencies."""
+    frequencies = torch.exp(torch.linspace(math.log(1.0), math.log(200.0), 32, device=time.device))
+    angles = time[:, None].float() * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class Rhythm(nn.Module):
+    """Draws RR intervals one after another: log(RR / mean RR) as a mixture of Gaussians given those before it."""
+
+    def __init__(self, condition: int, width: int, mixtures: int) -> None:
+        super().__init__()
+        self.width, self.mixtures = width, mixtures
+        self.condition = nn.Sequential(nn.Linear(condition, width), nn.SiLU(), nn.Linear(width, width))
+        self.cell = nn.GRUCell(width + 2, width)
+        self.out = nn.Linear(2 * width, 3 * mixtures)
+
+    def start(self, condition: Tensor) -> Tensor:
+        """State before the first interval."""
+        return torch.tanh(self.condition(condition))
+
+    def step(self, condition: Tensor, previous: Tensor, first: Tensor, state: Tensor) -> tuple[Tensor, ...]:
+        """Mixture (logits, means, log widths) of the next interval, and the state after the previous one.
+
+        `previous` is the last log ratio, `first` 1 where there is none yet; both of shape (n, 1).
+        """
+        embedded = self.condition(condition)
+        state = self.cell(torch.cat([embedded, previous, first], dim=1), state)
+        logits, means, log_widths = self.out(torch.cat([state, embedded], dim=1)).chunk(3, dim=1)
+        return logits, means, log_widths.clamp(-5.0, 1.0), state

@@ -1,0 +1,76 @@
+"""Rhythm stage: a tiny recurrent model of RR intervals given statements, heart rate, age and sex."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ecgsdk.encoding import condition_width, encode_conditions
+from ecgsdk.training.data import sampling_weights
+from ecgsdk.training.loop import Stage
+from ecgsdk.training.networks import Rhythm
+
+if TYPE_CHECKING:
+    from ecgsdk.training.config import TrainConfig
+    from ecgsdk.training.data import Prepared
+
+__all__ = ["build_rhythm", "rhythm_stage"]
+
+
+def build_rhythm(config: TrainConfig) -> Rhythm:
+    """An untrained rhythm model."""
+    return Rhythm(condition_width(config.statements), config.rhythm_width, config.rhythm_mixtures)
+
+
+def rhythm_stage(config: TrainConfig, train: Prepared, validation: Prepared) -> Stage:
+    """Maximum likelihood of log(RR / mean RR), one interval after another."""
+    rhythm = build_rhythm(config)
+    optimizer = torch.optim.AdamW(rhythm.parameters(), lr=config.rhythm_rate, weight_decay=1e-2)
+    conditions, ratios = _tensors(train, config)
+    held_out = _tensors(validation, config)
+    weights = torch.from_numpy(sampling_weights(train.statements, config.rare_power))
+
+    def step(_: int) -> dict[str, Tensor]:
+        indices = torch.multinomial(weights, config.rhythm_batch, replacement=True)
+        condition = conditions[indices]
+        unknown = torch.rand(len(condition), 1) < config.drop_each
+        condition = torch.cat([condition[:, :-4] * ~unknown, condition[:, -4:]], dim=1)
+        loss = negative_log_likelihood(rhythm, condition, ratios[indices])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(rhythm.parameters(), 1.0)
+        optimizer.step()
+        return {"loss": loss.detach()}
+
+    @torch.no_grad()
+    def evaluate() -> dict[str, float]:
+        return {"val_loss": round(float(negative_log_likelihood(rhythm, *held_out)), 5)}
+
+    return Stage("rhythm", config, {"rhythm": rhythm}, {"main": optimizer}, config.rhythm_steps, step, evaluate, 500)
+
+
+def negative_log_likelihood(rhythm: Rhythm, condition: Tensor, ratios: Tensor) -> Tensor:
+    """Mean over intervals; `ratios` are log(RR / mean RR), shape (n, intervals), NaN where there are no more."""
+    state = rhythm.start(condition)
+    previous, first = torch.zeros(len(ratios), 1), torch.ones(len(ratios), 1)
+    terms = []
+    longest = int((~ratios.isnan()).sum(dim=1).max())
+    for k in range(longest):
+        logits, means, log_widths, state = rhythm.step(condition, previous, first, state)
+        value = ratios[:, k : k + 1]
+        z = (value.nan_to_num() - means) / log_widths.exp()
+        log_density = -0.5 * z.square() - log_widths - 0.5 * math.log(2 * math.pi)
+        terms.append(torch.where(value[:, 0].isnan(), torch.nan, -torch.logsumexp(logits.log_softmax(1) + log_density, 1)))
+        previous, first = value.nan_to_num(), torch.zeros_like(first)
+    return torch.stack(terms, dim=1).nanmean()
+
+
+def _tensors(prepared: Prepared, config: TrainConfig) -> tuple[Tensor, Tensor]:
+    intervals = np.diff(prepared.beats.astype(np.float64), axis=1)
+    ratios = np.log(intervals / np.nanmean(intervals, axis=1, keepdims=True))
+    conditions = encode_conditions(prepared.conditions(config.statements), config.statements)
+    return torch.from_numpy(conditions), torch.from_numpy(ratios.astype(np.float32))

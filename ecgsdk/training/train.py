@@ -1,0 +1,107 @@
+"""`train`: the stages in order, from a PTB-XL folder to the checkpoints of a run's folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import torch
+
+from ecgsdk.errors import TrainingError
+from ecgsdk.training.autoencoder import adversarial_stage, autoencoder_stage
+from ecgsdk.training.config import CONFIGS, TrainConfig
+from ecgsdk.training.data import TrainingData, load_prepared, prepare
+from ecgsdk.training.flow import flow_stage
+from ecgsdk.training.loop import pick_device, run_stage
+from ecgsdk.training.rhythm import rhythm_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["STAGES", "run_config", "train"]
+
+STAGES = ("prepare", "rhythm", "autoencoder", "adversarial", "flow")
+
+
+def train(
+    folder: Path,
+    ptbxl: Path | None = None,
+    *,
+    stages: Sequence[str] = STAGES,
+    config: TrainConfig | None = None,
+    device: str = "auto",
+    quiet: bool = True,
+    max_seconds: float | None = None,
+) -> bool:
+    """Runs the given stages in order, each from its checkpoint in `folder` if there is one.
+
+    Args:
+        folder: the run's folder: config.json, prepared data, checkpoints, metrics.jsonl.
+        ptbxl: PTB-XL as PhysioNet publishes it; needed by the prepare stage alone.
+        config: settings of a new run; a folder that holds some keeps them, and other ones are an error.
+        max_seconds: stop after so long, with a checkpoint; the same call goes on from there.
+
+    Returns:
+        Whether all stages are done.
+
+    Raises:
+        TrainingError: a stage's input is missing, or the settings differ from the run's.
+    """
+    began = time.monotonic()
+    config = run_config(folder, config)
+    for name in stages:
+        left = None if max_seconds is None else max_seconds - (time.monotonic() - began)
+        if left is not None and left <= 0:
+            return False
+        if not _run(name, folder, ptbxl, config, pick_device(device), quiet, left):
+            return False
+    return True
+
+
+def run_config(folder: Path, config: TrainConfig | None = None) -> TrainConfig:
+    """The settings of the run in `folder`, written there when it is new."""
+    path = folder / "config.json"
+    if path.exists():
+        stored = TrainConfig.from_dict(json.loads(path.read_text()))
+        if config is not None and config != stored:
+            raise TrainingError(f"{path} has other settings; name another folder, or leave the settings out to go on")
+        return stored
+    config = config or CONFIGS["cpu"]
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(config.as_dict(), indent=2) + "\n")
+    return config
+
+
+def _run(
+    name: str,
+    folder: Path,
+    ptbxl: Path | None,
+    config: TrainConfig,
+    device: torch.device,
+    quiet: bool,
+    max_seconds: float | None,
+) -> bool:
+    if name == "prepare":
+        if (folder / "train.npz").exists() and (folder / "validation.npz").exists():
+            return True
+        if ptbxl is None:
+            raise TrainingError("the prepare stage needs the PTB-XL folder")
+        counts = prepare(ptbxl, folder, config, quiet=quiet)
+        (folder / "counts.json").write_text(json.dumps(counts) + "\n")
+        return True
+    prepared = [load_prepared(folder / f"{part}.npz", config) for part in ("train", "validation")]
+    if name == "rhythm":
+        stage = rhythm_stage(config, *prepared)
+        return run_stage(stage, folder, quiet=quiet, max_seconds=max_seconds)
+    data = [TrainingData(part, config, device) for part in prepared]
+    if name == "autoencoder":
+        stage = autoencoder_stage(config, *data, device)
+    elif name == "adversarial":
+        stage = adversarial_stage(config, folder, *data, device)
+    elif name == "flow":
+        stage = flow_stage(config, folder, *data, device)
+    else:
+        raise TrainingError(f"unknown stage {name!r}; the stages are {', '.join(STAGES)}")
+    return run_stage(stage, folder, quiet=quiet, max_seconds=max_seconds)

@@ -1,0 +1,234 @@
+"""Plots: true millimetres, the standard layout, nothing cut off, and pictures that are whole or not there."""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from ecgsdk.batch import ECGBatch, Provenance
+from ecgsdk.conditions import Condition
+from ecgsdk.errors import DataError, RuntimeSetupError, WriteError
+from ecgsdk.leads import LEADS
+from ecgsdk.plotting import plot_file, plot_record, plot_records, save_figure
+from ecgsdk.readers.source import ECGSource
+
+RATE = 100
+MADE_BY = Provenance("small", "ab12", "0.1.0", 7, 4, 1.0)
+
+
+def beats(amplitude=1.0, seconds=10, rate_bpm=60):
+    """One lead with an R wave of 40 ms at 0.5 s and from then on in step."""
+    signal = np.zeros(seconds * RATE, np.float32)
+    for start in np.arange(0.5, seconds, 60 / rate_bpm):
+        first = round(start * RATE)
+        signal[first - 2 : first + 3] = amplitude * np.array([0.25, 0.75, 1, 0.75, 0.25])
+    return signal
+
+
+def batch(n=1, amplitude=1.0, seconds=10, condition=None, provenance=None):
+    signals = np.stack([np.stack([beats(amplitude, seconds)] * 12)] * n)
+    condition = condition or Condition(("AFIB", "LVH"), 80.0, 63.0, "F")
+    return ECGBatch(signals, RATE, (condition,) * n, tuple(f"r{i}" for i in range(n)), provenance)
+
+
+def traces(figure):
+    """Only signals have more than six points."""
+    return [line for line in figure.axes[0].lines if len(line.get_xdata()) > 6]
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def size_mm(figure):
+    return tuple(figure.get_size_inches() * 25.4)
+
+
+def test_the_page_is_a4_in_true_millimetres():
+    figure = plot_record(batch())
+    axes = figure.axes[0]
+    assert size_mm(figure) == pytest.approx((297, 210))
+    assert axes.get_position().bounds == (0, 0, 1, 1)
+    assert (*axes.get_xlim(), *axes.get_ylim()) == pytest.approx((0, 297, 0, 210))
+
+
+def test_a_second_is_25_mm_and_a_millivolt_10_mm():
+    rhythm = traces(plot_record(batch()))[-1]
+    x, y = rhythm.get_xdata(), rhythm.get_ydata()
+    assert np.diff(x) == pytest.approx(np.full(999, 0.25))
+    assert np.ptp(y) == pytest.approx(10.0)
+
+
+def test_leads_stand_in_three_rows_of_four_in_step_with_the_rhythm_strip():
+    one = batch()
+    one.signals[0] *= np.arange(1, 13)[:, None] / 12
+    figure = plot_record(one)
+    assert [text for text in texts(figure) if text in LEADS] == [
+        "I", "aVR", "V1", "V4", "II", "aVL", "V2", "V5", "III", "aVF", "V3", "V6", "II",
+    ]  # fmt: skip
+    drawn = traces(figure)
+    rhythm = drawn[-1].get_xdata()
+    for place, line in enumerate(drawn[:-1]):
+        row, column = divmod(place, 4)
+        assert line.get_xdata() == pytest.approx(rhythm[250 * column : 250 * (column + 1)])
+        assert np.ptp(line.get_ydata()) == pytest.approx(10 * (3 * column + row + 1) / 12, abs=1e-3)
+
+
+def test_the_grid_is_of_1_and_5_mm_and_the_baselines_lie_on_it():
+    figure = plot_record(batch())
+    minor, major = (np.array(lines.get_segments()) for lines in figure.axes[0].collections)
+    for lines, spacing in ((minor, 1.0), (major, 5.0)):
+        across = np.unique(lines[lines[:, 0, 0] == lines[:, 1, 0]][:, 0, 0])
+        assert np.diff(across) == pytest.approx(np.full(len(across) - 1, spacing))
+    up = np.unique(major[major[:, 0, 1] == major[:, 1, 1]][:, 0, 1])
+    for line in traces(figure):
+        assert np.abs(up - np.median(line.get_ydata())).min() == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize("amplitude", [3.5, -3.5])
+def test_a_large_ecg_gets_a_taller_page_and_is_not_cut_off(amplitude):
+    figure = plot_record(batch(amplitude=amplitude))
+    assert size_mm(figure)[1] > 210
+    grid = np.array(figure.axes[0].collections[0].get_segments())
+    rows = [(min(line.get_ydata()), max(line.get_ydata())) for line in traces(figure)[::4]]
+    assert rows[0][1] <= grid[..., 1].max()
+    assert rows[-1][0] >= grid[..., 1].min()
+    assert all(upper[0] >= lower[1] for upper, lower in pairwise(rows))
+
+
+def test_a_wild_record_gets_no_endless_page():
+    assert size_mm(plot_record(batch(amplitude=1000.0)))[1] < 500
+
+
+def test_the_header_says_what_it_is():
+    said = texts(plot_record(batch(provenance=MADE_BY)))
+    assert "AFIB + LVH" in said
+    assert "atrial fibrillation; left ventricular hypertrophy" in said
+    assert "heart rate 60 bpm (asked for 80) · age 63 · sex F" in said
+    assert "SYNTHETIC" in said
+    assert "record r0" in said
+    assert "25 mm/s · 10 mm/mV · 100 Hz" in said
+    assert "small, seed 7, ecgsdk 0.1.0" in said
+
+
+def test_a_real_record_is_not_called_synthetic():
+    said = texts(plot_record(batch()))
+    assert "SYNTHETIC" not in said
+    assert "heart rate 60 bpm · age 63 · sex F" in said
+
+
+def test_a_short_flat_record_with_missing_samples_is_drawn():
+    flat = batch(seconds=4, condition=Condition())
+    flat.signals[:] = 0.3
+    flat.signals[0, 1, 50:60] = np.nan
+    figure = plot_record(flat)
+    assert "heart rate not measurable" in texts(figure)
+    assert "no statements" in texts(figure)
+    y = traces(figure)[-1].get_ydata()
+    assert np.isnan(y[50:60]).all()
+    assert np.isfinite(np.delete(y, range(50, 60))).all()
+
+
+def test_a_sheet_of_records():
+    figure = plot_records(batch(5, provenance=MADE_BY), range(5), leads=("II", "V1"), seconds=4, columns=2)
+    assert len(traces(figure)) == 10
+    assert all(np.ptp(line.get_ydata()) == pytest.approx(10) for line in traces(figure))
+    assert texts(figure).count("SYNTHETIC") == 5
+    assert size_mm(figure)[0] == pytest.approx(2 * 10 + 2 * (15 + 100) + 6)
+
+
+def test_a_sheet_needs_records_and_known_leads():
+    with pytest.raises(DataError, match="no record or no lead"):
+        plot_records(batch(), [])
+    with pytest.raises(DataError, match="unknown lead 'V7'"):
+        plot_records(batch(), [0], leads=("V7",))
+
+
+@pytest.mark.parametrize(("suffix", "head"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("PDF", b"%PDF")])
+def test_pictures_are_whole_and_the_same_each_time(tmp_path, suffix, head):
+    first, second = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
+    for path in (first, second):
+        save_figure(plot_record(batch()), path)
+    assert first.read_bytes().startswith(head)
+    assert first.read_bytes() == second.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {first.name, second.name}
+
+
+def test_svg_has_true_size_and_text_that_can_be_searched(tmp_path):
+    save_figure(plot_record(batch()), tmp_path / "a.svg")
+    svg = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert f'width="{297 / 25.4 * 72:.6f}pt" height="{210 / 25.4 * 72:.6f}pt"' in svg
+    assert ">aVR</text>" in svg
+
+
+def test_a_picture_is_not_overwritten_unasked(tmp_path):
+    path = tmp_path / "a.svg"
+    path.write_text("precious")
+    with pytest.raises(WriteError, match="exists already"):
+        save_figure(plot_record(batch()), path)
+    assert path.read_text() == "precious"
+    save_figure(plot_record(batch()), path, overwrite=True)
+    assert path.read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_an_unknown_or_unwritable_picture_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    figure = plot_record(batch())
+    with pytest.raises(WriteError, match=r"end its name in \.svg, \.png, \.pdf"):
+        save_figure(figure, tmp_path / "a.bmp")
+    with pytest.raises(WriteError, match="folder .*nowhere does not exist"):
+        save_figure(figure, tmp_path / "nowhere" / "a.svg")
+    with pytest.raises(WriteError, match="cannot write .*file"):
+        save_figure(figure, tmp_path / "file" / "a.svg")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_failed_write_leaves_nothing(tmp_path):
+    figure = plot_record(batch())
+
+    def full(file, **_):
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    figure.savefig = full
+    with pytest.raises(WriteError, match="No space left on device"):
+        save_figure(figure, tmp_path / "a.svg")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(RuntimeSetupError, match=r'pip install "ecgsdk\[plot\]"'):
+        plot_record(batch())
+
+
+@pytest.fixture
+def source(monkeypatch):
+    records = batch(5)
+    read = ECGSource(
+        name="five",
+        sampling_rate=RATE,
+        samples=1000,
+        conditions=records.conditions,
+        identifiers=records.identifiers,
+        folds=(None,) * 5,
+        read=lambda positions: records.signals[list(positions)],
+    )
+    monkeypatch.setattr("ecgsdk.readers.read_ecgs", lambda path: read)
+    return read
+
+
+def test_records_of_a_file(source, tmp_path):
+    plot_file("five.h5", tmp_path / "page.svg", [3])
+    assert "record r3" in (tmp_path / "page.svg").read_text(encoding="utf-8")
+    plot_file("five.h5", tmp_path / "sheet.svg", [4, 0])
+    sheet = (tmp_path / "sheet.svg").read_text(encoding="utf-8")
+    assert sheet.index("record r4") < sheet.index("record r0")
+
+
+def test_a_record_that_is_not_there(source, tmp_path):
+    with pytest.raises(DataError, match=r"five.h5 has no record 5; it has 5, counted from 0"):
+        plot_file("five.h5", tmp_path / "page.svg", [0, 5])

@@ -1,0 +1,48 @@
+"""Rounding to 16 bits that keeps the lead equations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ecgsdk.leads import LEADS, to_eight, to_twelve
+from ecgsdk.writers.quantise import quantise
+
+SIGNALS = to_twelve(np.random.default_rng(5).normal(size=(4, 8, 500)).astype(np.float32))
+
+
+@pytest.mark.parametrize("unit", [0.001, 0.005, 0.00488])
+def test_lead_equations_hold_within_one_unit(unit: float) -> None:
+    units = quantise(SIGNALS, unit)
+    assert units.dtype == np.int16
+    one, two, three, avr, avl, avf = np.moveaxis(units[:, :6].astype(int), 1, 0)
+    np.testing.assert_array_equal(three, two - one)
+    assert np.abs(one + three - two).max() == 0
+    assert np.abs(2 * avr + one + two).max() <= 1
+    assert np.abs(2 * avl - 2 * one + two).max() <= 1
+    assert np.abs(2 * avf - 2 * two + one).max() <= 1
+    assert np.abs(avr + avl + avf).max() <= 1
+
+
+@pytest.mark.parametrize("derive", [True, False])
+def test_rounding_is_to_the_nearest_unit(derive: bool) -> None:
+    back = quantise(SIGNALS, 0.001, derive_leads=derive) * 0.001
+    np.testing.assert_allclose(to_eight(back), to_eight(SIGNALS), atol=0.5005e-3)
+    np.testing.assert_allclose(back, SIGNALS, atol=1.51e-3 if derive else 0.5005e-3)
+
+
+def test_known_values_and_clipping() -> None:
+    signals = np.zeros((1, 12, 2), dtype=np.float32)
+    signals[0, :, 0] = 0.0104
+    signals[0, LEADS.index("V1")] = (99.0, -99.0)
+    plain = quantise(signals, 0.001, derive_leads=False)[0]
+    assert plain[0].tolist() == [10, 0]
+    assert plain[LEADS.index("V1")].tolist() == [32767, -32767]
+    assert quantise(signals, 0.001)[0, :6, 0].tolist() == [10, 10, 0, -10, 5, 5]
+
+
+def test_input_is_not_changed() -> None:
+    before = SIGNALS.copy()
+    quantise(SIGNALS, 0.001)
+    quantise(SIGNALS, 0.001, derive_leads=False)
+    np.testing.assert_array_equal(SIGNALS, before)
