@@ -15,6 +15,8 @@ COMMANDS = {
     "generate": "ecgsdk_cli.generate",
     "models": "ecgsdk_cli.models",
     "plot": "ecgsdk_cli.plot",
+    "train": "ecgsdk_cli.train",
+    "export": "ecgsdk_cli.export",
     "completion": "ecgsdk_cli.completion",
 }
 """Each command and the module that holds its click command under the name `command`, in the order of the help."""

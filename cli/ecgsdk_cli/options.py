@@ -1,18 +1,21 @@
-"""Option types that several commands share."""
+"""Option types and imports that several commands share."""
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 import click
 
 from ecgsdk.conditions import format_span, parse_span
-from ecgsdk.errors import ConditionError
+from ecgsdk.errors import ConditionError, RuntimeSetupError
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from ecgsdk.conditions import Span
 
-__all__ = ["NameList", "SpanType"]
+__all__ = ["NameList", "SpanType", "import_training"]
 
 
 class SpanType(click.ParamType):
@@ -44,3 +47,13 @@ class NameList(click.ParamType):
         if not names:
             self.fail("at least one name is needed", param, ctx)
         return names
+
+
+def import_training(module: str) -> ModuleType:
+    """A module of ecgsdk.training; a missing PyTorch or onnx ends in one line that says what to install."""
+    try:
+        return importlib.import_module(f"ecgsdk.training.{module}")
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "onnx", "onnxscript"):
+            raise
+        raise RuntimeSetupError(f'{error.name} is not installed; run `pip install "ecgsdk[train]"`') from error

@@ -50,7 +50,9 @@ def decoder_noise(decoder: Decoder, latents: Tensor) -> Tensor:
     return torch.randn(len(latents), decoder.noise_channels, 2 * latents.shape[-1], device=latents.device)
 
 
-def autoencoder_stage(config: TrainConfig, train: TrainingData, validation: TrainingData, device: torch.device) -> Stage:
+def autoencoder_stage(
+    config: TrainConfig, train: TrainingData, validation: TrainingData, device: torch.device
+) -> Stage:
     """Encoder and decoder, trained to give back the signal from noisy latents."""
     encoder, decoder = build_encoder(config).to(device), build_decoder(config).to(device)
     parameters = [*encoder.parameters(), *decoder.parameters()]
@@ -70,8 +72,15 @@ def autoencoder_stage(config: TrainConfig, train: TrainingData, validation: Trai
         return {"loss": loss.detach(), "rmse": (made - signals).pow(2).mean().sqrt().detach()}
 
     networks = {"encoder": encoder, "decoder": decoder}
-    return Stage("autoencoder", config, networks, {"main": optimizer}, config.autoencoder_steps, step,
-                 _evaluation(encoder, decoder, validation))
+    return Stage(
+        "autoencoder",
+        config,
+        networks,
+        {"main": optimizer},
+        config.autoencoder_steps,
+        step,
+        _evaluation(encoder, decoder, validation),
+    )
 
 
 def adversarial_stage(
@@ -112,12 +121,23 @@ def adversarial_stage(
         nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         optimizers["decoder"].step()
         ema.update(decoder, number)
-        return {"critics": critic_loss.detach(), "features": features.detach(), "waveform": waveform.detach(),
-                "spectra": spectra.detach()}
+        return {
+            "critics": critic_loss.detach(),
+            "features": features.detach(),
+            "waveform": waveform.detach(),
+            "spectra": spectra.detach(),
+        }
 
     networks = {"decoder": decoder, "average": ema, "critics": critics}
-    return Stage("adversarial", config, networks, optimizers, config.adversarial_steps, step,
-                 _evaluation(encoder, ema.average.module, validation))
+    return Stage(
+        "adversarial",
+        config,
+        networks,
+        optimizers,
+        config.adversarial_steps,
+        step,
+        _evaluation(encoder, ema.average.module, validation),
+    )
 
 
 def _freeze_statistics(decoder: Decoder) -> None:
@@ -158,7 +178,9 @@ def _evaluation(encoder: nn.Module, decoder: Decoder, validation: TrainingData) 
 
 def compare(made: Tensor, real: Tensor) -> dict[str, float]:
     """Paired figures of decoded and real signals, (n, 8, samples) in mV at 100 Hz."""
-    cosine = nn.functional.cosine_similarity(made - made.mean(-1, keepdim=True), real - real.mean(-1, keepdim=True), dim=-1)
+    cosine = nn.functional.cosine_similarity(
+        made - made.mean(-1, keepdim=True), real - real.mean(-1, keepdim=True), dim=-1
+    )
     power = [torch.fft.rfft(x).abs().square().mean(dim=(0, 1)) for x in (made, real)]
     bands = {"0_5": (1, 50), "5_20": (50, 200), "35_45": (350, 450)}
     figures = {f"power_{name}": float(power[0][a:b].sum() / power[1][a:b].sum()) for name, (a, b) in bands.items()}

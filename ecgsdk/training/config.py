@@ -74,10 +74,10 @@ CONFIGS = {
     "gpu": TrainConfig(
         resolution_uv=5,
         encoder_widths=(96, 192),
-        autoencoder_steps=20_000,
+        autoencoder_steps=16_000,
         autoencoder_batch=256,
-        adversarial_steps=12_000,
-        flow_steps=40_000,
+        adversarial_steps=5_000,
+        flow_steps=20_000,
         flow_batch=512,
         flow_ema=0.9998,
         flow_dropout=0.1,

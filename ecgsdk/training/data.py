@@ -14,6 +14,7 @@ from ecgsdk.conditions import Condition
 from ecgsdk.encoding import encode_beats, encode_conditions
 from ecgsdk.errors import TrainingError
 from ecgsdk.leads import to_eight
+from ecgsdk.rhythm import MOST_BEATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,11 +23,18 @@ if TYPE_CHECKING:
     from ecgsdk.batch import ECGBatch
     from ecgsdk.training.config import TrainConfig
 
-__all__ = ["TRAINING_FOLDS", "VALIDATION_FOLD", "Prepared", "TrainingData", "fit_for_training", "load_prepared", "prepare"]
+__all__ = [
+    "TRAINING_FOLDS",
+    "VALIDATION_FOLD",
+    "Prepared",
+    "TrainingData",
+    "fit_for_training",
+    "load_prepared",
+    "prepare",
+]
 
 TRAINING_FOLDS = tuple(range(1, 9))
 VALIDATION_FOLD = 9
-MOST_BEATS = 48
 _LARGEST_MV = 12.0
 _FLAT_MV = 0.004
 

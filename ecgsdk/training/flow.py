@@ -53,8 +53,10 @@ def flow_stage(
 
     @torch.no_grad()
     def evaluate() -> dict[str, float]:
-        return {f"{name}_loss": _fixed_loss(ema.average.module, encoder, data) for name, data in
-                (("train", train), ("val", validation))}
+        return {
+            f"{name}_loss": _fixed_loss(ema.average.module, encoder, data)
+            for name, data in (("train", train), ("val", validation))
+        }
 
     return Stage("flow", config, {"flow": flow, "average": ema}, {"main": optimizer}, config.flow_steps, step, evaluate)
 

@@ -98,7 +98,9 @@ def run_stage(stage: Stage, folder: Path, *, quiet: bool = True, max_seconds: fl
     folder.mkdir(parents=True, exist_ok=True)
     start = _resume(stage, folder)
     began = saved = time.monotonic()
-    bar = tqdm(range(start, stage.steps), initial=start, total=stage.steps, desc=stage.name, disable=quiet, smoothing=0.02)
+    bar = tqdm(
+        range(start, stage.steps), initial=start, total=stage.steps, desc=stage.name, disable=quiet, smoothing=0.02
+    )
     step = start
     for step in bar:
         torch.manual_seed((stage.config.seed << 24) + step)

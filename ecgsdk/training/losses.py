@@ -6,7 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Discriminators", "adversarial_losses", "discriminator_loss", "low_pass", "reconstruction_loss", "spectral_loss"]
+__all__ = [
+    "Discriminators",
+    "adversarial_losses",
+    "discriminator_loss",
+    "low_pass",
+    "reconstruction_loss",
+    "spectral_loss",
+]
 
 _WINDOWS = (32, 64, 128, 256)
 
@@ -59,7 +66,9 @@ class Discriminators(nn.Module):
             s = spectrum(signals, window)
             s = torch.cat([s.real, s.imag], dim=1) * 10
             outputs.append(_layers(network, s.sign() * torch.log1p(s.abs() * 5)))
-        outputs.append(_layers(self.waveform, torch.cat([signals * 2, signals.diff(dim=-1, prepend=signals[..., :1]) * 10], 1)))
+        outputs.append(
+            _layers(self.waveform, torch.cat([signals * 2, signals.diff(dim=-1, prepend=signals[..., :1]) * 10], 1))
+        )
         return outputs
 
 

@@ -64,7 +64,9 @@ def negative_log_likelihood(rhythm: Rhythm, condition: Tensor, ratios: Tensor) -
         value = ratios[:, k : k + 1]
         z = (value.nan_to_num() - means) / log_widths.exp()
         log_density = -0.5 * z.square() - log_widths - 0.5 * math.log(2 * math.pi)
-        terms.append(torch.where(value[:, 0].isnan(), torch.nan, -torch.logsumexp(logits.log_softmax(1) + log_density, 1)))
+        terms.append(
+            torch.where(value[:, 0].isnan(), torch.nan, -torch.logsumexp(logits.log_softmax(1) + log_density, 1))
+        )
         previous, first = value.nan_to_num(), torch.zeros_like(first)
     return torch.stack(terms, dim=1).nanmean()
 

@@ -53,8 +53,6 @@ def train(
     config = run_config(folder, config)
     for name in stages:
         left = None if max_seconds is None else max_seconds - (time.monotonic() - began)
-        if left is not None and left <= 0:
-            return False
         if not _run(name, folder, ptbxl, config, pick_device(device), quiet, left):
             return False
     return True
@@ -92,6 +90,7 @@ def _run(
         (folder / "counts.json").write_text(json.dumps(counts) + "\n")
         return True
     prepared = [load_prepared(folder / f"{part}.npz", config) for part in ("train", "validation")]
+    torch.manual_seed(config.seed)  # for the weights that a stage begins with
     if name == "rhythm":
         stage = rhythm_stage(config, *prepared)
         return run_stage(stage, folder, quiet=quiet, max_seconds=max_seconds)

@@ -1,0 +1,86 @@
+"""What a user leaves open is drawn: heart rate, age and sex from the card's histograms; and noise, record by record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ecgsdk.conditions import Condition, Span
+
+__all__ = ["draw_condition", "random_stream"]
+
+# Sinus rhythm is normal, slow or fast by its rate: of PTB-XL's records (folds 1–8) without SBRAD, STACH or one of
+# the other rhythms, 98 % lie between 50.7 and 100.4 bpm.
+_SINUS_RATE: Span = (50.0, 100.0)
+_RATE_BOUNDS: Mapping[str, Span] = {"SBRAD": (0.0, 60.0), "STACH": (100.0, 1000.0)}
+_OTHER_RHYTHMS = {"AFIB", "AFLT", "PACE"}
+
+
+def random_stream(seed: int, record: int, purpose: int) -> np.random.Generator:
+    """Random numbers that depend on seed, record index and purpose alone, by the counter-based Philox generator.
+
+    Salmon et al. 2011 (doi 10.1145/2063384.2063405).
+    """
+    key = np.array([seed % 2**64, record], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, purpose]))
+
+
+def draw_condition(
+    asked: Condition, histograms: Mapping[str, Any], limits: Mapping[str, Span], stream: np.random.Generator
+) -> Condition:
+    """The condition with a single heart rate, age and sex.
+
+    A span is drawn from evenly. What is not asked for comes from the histograms of its k statements, combined as
+    p(x) · Π (p(x | statement) / p(x)) ^ (1 / √k): statements that occur together tell the same thing in part. The
+    three draws always take place, so that asking for an age does not change the heart rate.
+    """
+    first, second, third = stream.random(3)
+    rate = _number("heart_rate", asked.heart_rate, asked, histograms, _rate_limits(asked, limits), first)
+    age = _number("age", asked.age, asked, histograms, limits["age"], second)
+    sex = asked.sex or ("M" if third < _weights("sex", asked, histograms)[0] else "F")
+    return replace(asked, heart_rate=round(rate, 1), age=round(age, 1), sex=sex)
+
+
+def _rate_limits(asked: Condition, limits: Mapping[str, Span]) -> Span:
+    """Where a heart rate that was not asked for may lie."""
+    stated = set(asked.statements)
+    if not stated or stated & _OTHER_RHYTHMS:
+        return limits["heart_rate"]
+    low, high = next((bounds for code, bounds in _RATE_BOUNDS.items() if code in stated), _SINUS_RATE)
+    return max(low, limits["heart_rate"][0]), min(high, limits["heart_rate"][1])
+
+
+def _number(
+    name: str,
+    value: float | Span | None,
+    asked: Condition,
+    histograms: Mapping[str, Any],
+    limits: Span,
+    uniform: float,
+) -> float:
+    if isinstance(value, tuple):
+        return value[0] + uniform * (value[1] - value[0])
+    if value is not None:
+        return float(value)
+    edges = np.asarray(histograms["edges"][name], dtype=float)
+    cumulated = np.concatenate([[0.0], np.cumsum(_weights(name, asked, histograms))])
+    low, high = np.interp(limits, edges, cumulated)
+    return float(np.interp(low + uniform * (high - low), cumulated, edges))
+
+
+def _weights(name: str, asked: Condition, histograms: Mapping[str, Any]) -> np.ndarray:
+    overall = _smoothed(histograms["all"][name])
+    weights = overall.copy()
+    for code in asked.statements:
+        weights *= (_smoothed(histograms[code][name]) / overall) ** (len(asked.statements) ** -0.5)
+    return weights / weights.sum()
+
+
+def _smoothed(counts: list[int]) -> np.ndarray:
+    values = np.asarray(counts, dtype=float)
+    return (values + 1e-4 * max(values.sum(), 1)) / (values.sum() + 1e-4 * max(values.sum(), 1) * len(values))

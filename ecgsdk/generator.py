@@ -1,0 +1,225 @@
+"""Generator: conditions and a seed in, ECG batches out, in bounded memory."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ecgsdk.batch import ECGBatch, Provenance
+from ecgsdk.drawing import draw_condition, random_stream
+from ecgsdk.encoding import encode_beats, encode_conditions
+from ecgsdk.errors import ConditionError
+from ecgsdk.leads import to_twelve
+from ecgsdk.models import find_model
+from ecgsdk.rhythm import MOST_BEATS, draw_beats
+from ecgsdk.runtime import available_cores, open_session, session_device
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import onnxruntime
+
+    from ecgsdk.cohort import Cohort
+    from ecgsdk.conditions import Condition
+    from ecgsdk.models import Card, Model
+
+    Velocity = Callable[[np.ndarray, float], np.ndarray]
+
+__all__ = ["Generator", "integrate", "load_generator"]
+
+_CONDITION_STREAM, _RHYTHM_STREAM, _LATENT_STREAM, _DECODER_STREAM = range(4)
+
+# Records that a thread makes at a time: enough to fill its matrix products, few enough to stay in its cache.
+_CPU_SHARE = 16
+_TIME_POWER = 1.5
+
+
+def load_generator(model: str | Path | None = None, *, device: str = "auto", threads: int | None = None) -> Generator:
+    """The generator of an installed model, or of a model folder.
+
+    Args:
+        model: a name that `list_models` knows, or a folder; default: the shipped model.
+        device: "auto", "cpu" or "cuda".
+        threads: on the CPU; default: one for each core that the process may use.
+
+    Raises:
+        ModelError: unknown, damaged or foreign model.
+        RuntimeSetupError: no ONNX Runtime, or the device is not there.
+    """
+    return Generator(find_model(model), device=device, threads=threads)
+
+
+class Generator:
+    """Makes ECGs with one model. Its sessions are opened once and serve all calls."""
+
+    def __init__(self, model: Model, *, device: str = "auto", threads: int | None = None) -> None:
+        self.model = model
+        self._flow = open_session(model.graph("flow"), device=device)
+        self._decoder = open_session(model.graph("decoder"), device=device)
+        self._rhythm = open_session(model.graph("rhythm"), device="cpu")
+        on_cpu = session_device(self._flow) == "cpu"
+        self._threads = (threads or available_cores()) if on_cpu else 1
+        self._largest_share = _CPU_SHARE if on_cpu else None
+        self._workers = ThreadPoolExecutor(self._threads)
+
+    @property
+    def card(self) -> Card:
+        """The model's card."""
+        return self.model.card
+
+    @cached_property
+    def device(self) -> str:
+        """Where the model really runs: "cpu" or "cuda"."""
+        return session_device(self._flow)
+
+    def provenance(self, *, seed: int, steps: int | None = None, guidance: float | None = None) -> Provenance:
+        """What is written beside the ECGs that `generate` makes with the same arguments."""
+        from ecgsdk import __version__
+
+        return Provenance(
+            model=self.card.name,
+            model_sha256=self.model.sha256,
+            version=__version__,
+            seed=seed,
+            steps=self.card.steps if steps is None else steps,
+            guidance=self.card.guidance if guidance is None else guidance,
+        )
+
+    def generate(
+        self,
+        cohort: Cohort,
+        n: int,
+        *,
+        seed: int = 0,
+        start: int = 0,
+        sampling_rate: float | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        batch_size: int = 64,
+    ) -> Iterator[ECGBatch]:
+        """ECGs of records `start` to `start + n − 1` of a cohort, in order.
+
+        Record i is a function of model, seed, its condition, steps and guidance alone: not of n, start or batch size.
+
+        Args:
+            cohort: what each record is asked to show.
+            n: number of records.
+            seed: 0 to 2⁶⁴ − 1.
+            start: index of the first record.
+            sampling_rate: Hz, one of the card's; default: its first.
+            steps: flow evaluations; more follow the flow more exactly.
+            guidance: weight by which the condition is stressed; 1 is none and costs half as much as any other.
+            batch_size: records made at a time: a matter of memory and speed.
+
+        Yields:
+            Batches of up to `batch_size` records: float32 mV, conditions as drawn, provenance.
+
+        Raises:
+            ConditionError: a condition or rate that the model has not learned.
+        """
+        for condition in cohort.conditions:
+            self.card.check(condition)
+        if sampling_rate is not None and sampling_rate not in self.card.sampling_rates:
+            rates = ", ".join(f"{rate:g}" for rate in self.card.sampling_rates)
+            raise ConditionError(f"{self.card.name} makes {rates} Hz, not {sampling_rate:g}; use one of its rates")
+        provenance = self.provenance(seed=seed, steps=steps, guidance=guidance)
+        return self._batches(cohort, range(start, start + n), provenance, batch_size)
+
+    def _batches(self, cohort: Cohort, records: range, provenance: Provenance, batch_size: int) -> Iterator[ECGBatch]:
+        for first in range(0, len(records), batch_size):
+            indices = records[first : first + batch_size]
+            conditions = [self._draw(cohort.condition(i), provenance.seed, i) for i in indices]
+            yield ECGBatch(
+                signals=self._signals(conditions, indices, provenance),
+                sampling_rate=self.card.sampling_rates[0],
+                conditions=tuple(conditions),
+                identifiers=tuple(str(i) for i in indices),
+                provenance=provenance,
+            )
+
+    def _draw(self, asked: Condition, seed: int, index: int) -> Condition:
+        limits = {"heart_rate": self.card.heart_rate, "age": self.card.age}
+        return draw_condition(asked, self.card.histograms, limits, random_stream(seed, index, _CONDITION_STREAM))
+
+    def _signals(self, conditions: Sequence[Condition], indices: range, provenance: Provenance) -> np.ndarray:
+        share = min(-(-len(indices) // self._threads), self._largest_share or len(indices))
+        shares = [slice(first, first + share) for first in range(0, len(indices), share)]
+        tasks = [self._workers.submit(self._share_of, conditions[s], indices[s], provenance) for s in shares]
+        return np.concatenate([task.result() for task in tasks])
+
+    def _share_of(self, conditions: Sequence[Condition], indices: range, provenance: Provenance) -> np.ndarray:
+        """Signals of a few records, made in one thread."""
+        seed = provenance.seed
+        condition = encode_conditions(conditions, self.card.statements)
+        beats = self._beats(conditions, condition, indices, seed)
+        channels = encode_beats(beats, self.card.latent_shape[1], self.card.seconds)
+        noise = _normal(seed, indices, _LATENT_STREAM, self.card.latent_shape)
+        latents = integrate(_guided(self._flow, condition, channels, provenance.guidance), noise, provenance.steps)
+        grain = _normal(seed, indices, _DECODER_STREAM, self.card.decoder_noise_shape)
+        return to_twelve(self._decoder.run(None, {"latents": latents, "noise": grain})[0])
+
+    def _beats(self, conditions: Sequence[Condition], condition: np.ndarray, indices: range, seed: int) -> np.ndarray:
+        streams = [random_stream(seed, i, _RHYTHM_STREAM) for i in indices]
+        uniform = np.stack([stream.random(MOST_BEATS + 1) for stream in streams])
+        normal = np.stack([stream.standard_normal(MOST_BEATS) for stream in streams])
+        rates = np.array([c.heart_rate for c in conditions], dtype=float)
+        state = np.zeros((len(indices), self._rhythm.get_inputs()[3].shape[1]), dtype=np.float32)
+        return draw_beats(
+            lambda feed: self._rhythm.run(None, feed), condition, state, rates, uniform, normal, self.card.seconds
+        )
+
+
+def integrate(velocity: Velocity, start: np.ndarray, steps: int) -> np.ndarray:
+    """Follows a velocity field from time 0 to 1 by the two-step Adams–Bashforth method with variable steps.
+
+    The first step is Euler's; the method takes one evaluation a step like Euler's, with an error of second order
+    (Hairer, Nørsett, Wanner 1993, Solving Ordinary Differential Equations I, III.5). Times are (k / steps) ** 1.5:
+    the field bends most near the noise. With even steps the slow parts of an ECG come out too small, its baseline
+    wander by half.
+
+    Args:
+        velocity: (state, time) → velocity; state float32 of any shape, time a float.
+        start: the state at time 0.
+        steps: number of evaluations, at least 1.
+    """
+    times = (np.arange(steps + 1) / steps) ** _TIME_POWER
+    state, before = start, None
+    for k, step in enumerate(np.diff(times)):
+        now = velocity(state, float(times[k]))
+        slope = now if before is None else now + np.float32(0.5 * step / (times[k] - times[k - 1])) * (now - before)
+        state = state + np.float32(step) * slope
+        before = now
+    return state
+
+
+def _guided(
+    session: onnxruntime.InferenceSession, condition: np.ndarray, beats: np.ndarray, guidance: float
+) -> Velocity:
+    """Velocity under classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598); weight 1 is none.
+
+    Without condition means without statements, heart rate, age and sex; the beat times stay.
+    """
+
+    def run(state: np.ndarray, time: float, given: np.ndarray) -> np.ndarray:
+        times = np.full(len(state), time, dtype=np.float32)
+        return session.run(None, {"latents": state, "time": times, "condition": given, "beats": beats})[0]
+
+    def velocity(state: np.ndarray, time: float) -> np.ndarray:
+        conditional = run(state, time, condition)
+        if guidance == 1:
+            return conditional
+        free = run(state, time, np.zeros_like(condition))
+        return free + np.float32(guidance) * (conditional - free)
+
+    return velocity
+
+
+def _normal(seed: int, indices: range, purpose: int, shape: tuple[int, int]) -> np.ndarray:
+    noise = np.empty((len(indices), *shape), dtype=np.float32)
+    for row, index in zip(noise, indices):
+        random_stream(seed, index, purpose).standard_normal(dtype=np.float32, out=row)
+    return noise

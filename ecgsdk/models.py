@@ -1,0 +1,159 @@
+"""Model folders: the card, its facts, finding a model by name, and making sure that its graphs are the card's."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecgsdk.conditions import check_known
+from ecgsdk.errors import ConditionError, ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ecgsdk.conditions import Condition, Span
+
+__all__ = ["CARD_FORMAT", "DEFAULT_MODEL", "Card", "Model", "find_model", "list_models"]
+
+CARD_FORMAT = 1
+DEFAULT_MODEL = "ptbxl-flow"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model is, can be asked for, was trained on, and reached; stored as card.json beside its graphs.
+
+    Attributes:
+        name, version, description: of the model.
+        card_format: version of this card's layout.
+        ecgsdk_version: that exported it.
+        statements: SCP-ECG codes that can be asked for, in the order of the condition vector.
+        groups: standard groups and their statements.
+        leads, units, seconds: of the signals made.
+        sampling_rates: Hz, the default first.
+        steps, guidance: defaults of the flow.
+        latent_shape: channels and time steps of a latent signal.
+        decoder_noise_shape: channels and time steps of the decoder's noise.
+        heart_rate, age: spans that can be asked for, bpm and years.
+        histograms: for "all" and for each statement, counts of training records by heart rate, age and sex, cells
+            under five records emptied; what is not asked for is drawn from them.
+        data: source, folds and number of records; licence and credit of the data.
+        training: command, settings, seed, device and steps done of each stage.
+        metrics: figures on held-out records, with what they are.
+        graphs: for each graph its file and SHA-256.
+    """
+
+    name: str
+    version: str
+    description: str
+    ecgsdk_version: str
+    statements: tuple[str, ...]
+    groups: Mapping[str, list[str]]
+    leads: tuple[str, ...]
+    units: str
+    seconds: float
+    sampling_rates: tuple[float, ...]
+    steps: int
+    guidance: float
+    latent_shape: tuple[int, int]
+    decoder_noise_shape: tuple[int, int]
+    heart_rate: Span
+    age: Span
+    histograms: Mapping[str, Any]
+    data: Mapping[str, Any]
+    training: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    graphs: Mapping[str, Mapping[str, str]]
+    licence: str = "Apache-2.0"
+    card_format: int = field(default=CARD_FORMAT)
+
+    def as_dict(self) -> dict[str, object]:
+        """The card as JSON-ready values."""
+        return dataclasses.asdict(self)
+
+    def check(self, condition: Condition) -> None:
+        """Raises ConditionError when the model cannot be asked for this condition."""
+        check_known("statement", condition.statements, self.statements)
+        for name, value, (low, high) in (
+            ("heart rate", condition.heart_rate, self.heart_rate),
+            ("age", condition.age, self.age),
+        ):
+            for number in value if isinstance(value, tuple) else (value,):
+                if number is not None and not low <= number <= high:
+                    raise ConditionError(f"{name} {number:g} is outside what {self.name} learned: {low:g} to {high:g}")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model folder with its card; graphs are checked against the card when they are read."""
+
+    folder: Path
+    card: Card
+    sha256: str
+
+    def graph(self, name: str) -> bytes:
+        """Bytes of a graph; raises ModelError when the file is missing or is not the one that the card names."""
+        facts = self.card.graphs.get(name)
+        if facts is None:
+            raise ModelError(f"{self.folder}: card.json names no {name} graph; export the model again")
+        path = self.folder / facts["file"]
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ModelError(f"cannot read {path}: {error.strerror}; install or export the model again") from None
+        found = hashlib.sha256(content).hexdigest()
+        if found != facts["sha256"]:
+            raise ModelError(
+                f"{path} is damaged or foreign: its SHA-256 is {found[:12]}…, the card says {facts['sha256'][:12]}…; "
+                "install or export the model again"
+            )
+        return content
+
+
+def list_models() -> tuple[Card, ...]:
+    """Cards of the installed models, by name."""
+    return tuple(_open(folder).card for folder in _installed())
+
+
+def find_model(name: str | Path | None = None) -> Model:
+    """A model by its installed name or its folder; without either, the default one.
+
+    Raises:
+        ModelError: no such model, or its card cannot be used.
+    """
+    name = DEFAULT_MODEL if name is None else name
+    if (Path(name) / "card.json").exists():
+        return _open(Path(name))
+    installed = {folder.name: folder for folder in _installed()}
+    if str(name) in installed:
+        return _open(installed[str(name)])
+    if Path(name).is_dir():
+        raise ModelError(f"{name} has no card.json; give a folder that `ecgsdk export` wrote")
+    known = ", ".join(installed) or "none is installed"
+    raise ModelError(f"unknown model {str(name)!r}: neither a model folder nor one of the installed ones ({known})")
+
+
+def _installed() -> list[Path]:
+    import ecgsdk_models
+
+    roots: Iterable[str] = ecgsdk_models.__path__
+    return sorted(card.parent for root in roots for card in Path(root).glob("*/card.json"))
+
+
+def _open(folder: Path) -> Model:
+    path = folder / "card.json"
+    try:
+        content = path.read_bytes()
+        values = json.loads(content)
+        if values.get("card_format") != CARD_FORMAT:
+            raise ModelError(f"{path} has card format {values.get('card_format')}, this ecgsdk reads {CARD_FORMAT}")
+        card = Card(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} is no model card ({error}); install or export the model again") from None
+    return Model(folder, card, hashlib.sha256(content).hexdigest())

@@ -1,0 +1,55 @@
+"""What a user leaves open is drawn from the card's histograms, and only that."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ecgsdk.conditions import Condition
+from ecgsdk.drawing import draw_condition, random_stream
+
+HISTOGRAMS = {
+    "edges": {"heart_rate": [40, 60, 80, 100, 150], "age": [20, 50, 90]},
+    "all": {"heart_rate": [10, 60, 20, 10], "age": [40, 60], "sex": [50, 50]},
+    "NORM": {"heart_rate": [0, 80, 20, 0], "age": [80, 20], "sex": [40, 60]},
+    "AFIB": {"heart_rate": [5, 30, 30, 35], "age": [0, 100], "sex": [90, 10]},
+}
+LIMITS = {"heart_rate": (40.0, 150.0), "age": (20.0, 90.0)}
+
+
+def draws(asked, n=400):
+    return [draw_condition(asked, HISTOGRAMS, LIMITS, random_stream(1, i, 0)) for i in range(n)]
+
+
+def test_what_is_asked_for_stays():
+    drawn = draws(Condition(("AFIB",), 71.0, 33.0, "F"), 5)
+    assert drawn == [Condition(("AFIB",), 71.0, 33.0, "F")] * 5
+
+
+def test_spans_are_drawn_evenly():
+    rates = [c.heart_rate for c in draws(Condition((), (50.0, 70.0)))]
+    assert min(rates) >= 50
+    assert max(rates) <= 70
+    assert np.mean(rates) == pytest.approx(60, abs=1)
+
+
+def test_the_histograms_of_the_statement_are_followed():
+    drawn = draws(Condition(("AFIB",)))
+    assert np.mean([c.heart_rate > 100 for c in drawn]) == pytest.approx(0.35, abs=0.06)
+    assert np.mean([c.age >= 50 for c in drawn]) > 0.99
+    assert np.mean([c.sex == "M" for c in drawn]) == pytest.approx(0.9, abs=0.04)
+
+
+def test_a_sinus_rhythm_that_is_not_called_slow_or_fast_is_neither():
+    assert all(50 <= c.heart_rate <= 100 for c in draws(Condition(("NORM",))))
+
+
+def test_asking_for_the_age_does_not_change_the_heart_rate():
+    free, aged = draws(Condition(("NORM",)), 9), draws(Condition(("NORM",), None, 30.0), 9)
+    assert [c.heart_rate for c in free] == [c.heart_rate for c in aged]
+
+
+def test_streams_differ_by_seed_record_and_purpose():
+    numbers = {random_stream(s, r, p).random() for s in (0, 1) for r in (0, 1) for p in (0, 1)}
+    assert len(numbers) == 8
+    assert random_stream(7, 8, 9).random() == random_stream(7, 8, 9).random()

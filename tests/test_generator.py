@@ -1,0 +1,109 @@
+"""The shipped model makes what it is asked for, the same record at any batch size and in any slice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import ecgsdk
+from ecgsdk.beats import detect_beats, heart_rate, rr_variation
+from ecgsdk.generator import integrate
+from ecgsdk.writers.quantise import quantise
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return ecgsdk.load_generator()
+
+
+def made(generator, cohort, n, **options):
+    batches = list(generator.generate(cohort, n, **options))
+    return np.concatenate([batch.signals for batch in batches]), [c for batch in batches for c in batch.conditions]
+
+
+def cohort(*groups, **template):
+    return ecgsdk.Cohort.from_groups(groups, ecgsdk.Condition(**template))
+
+
+def test_signals_look_like_ecgs_in_millivolts(generator):
+    signals, conditions = made(generator, cohort(*ecgsdk.GROUPS), 12, seed=1)
+    assert signals.shape == (12, 12, 1000)
+    assert signals.dtype == np.float32
+    assert np.isfinite(signals).all()
+    assert 0.08 < signals.std() < 0.6
+    assert all(40 <= c.heart_rate <= 170 and c.sex in "MF" and 15 <= c.age <= 90 for c in conditions)
+
+
+def test_a_record_is_the_same_in_any_batch_and_slice(generator):
+    asked = cohort(*ecgsdk.GROUPS)
+    whole, conditions = made(generator, asked, 21, seed=5, batch_size=21)
+    for options in ({"batch_size": 1}, {"batch_size": 4}):
+        again, _ = made(generator, asked, 21, seed=5, **options)
+        assert (quantise(again, 0.001) == quantise(whole, 0.001)).all()
+    part, drawn = made(generator, asked, 5, seed=5, start=9, batch_size=2)
+    assert (quantise(part, 0.001) == quantise(whole[9:14], 0.001)).all()
+    assert drawn == conditions[9:14]
+
+
+def test_threads_do_not_change_a_record(generator):
+    one = ecgsdk.load_generator(threads=1)
+    asked = cohort("lvh")
+    assert (made(one, asked, 6, seed=2)[0] == made(generator, asked, 6, seed=2)[0]).all()
+
+
+def test_seeds_and_records_differ(generator):
+    signals, _ = made(generator, cohort("norm"), 4, seed=1)
+    other, _ = made(generator, cohort("norm"), 4, seed=2)
+    assert len({s.tobytes() for s in [*signals, *other]}) == 8
+
+
+def test_lead_equations_hold_to_one_unit(generator):
+    signals, _ = made(generator, cohort("norm", "lbbb"), 8, seed=3)
+    units = quantise(signals, 0.001).astype(int)
+    one, two, three, avr, avl, avf = units[:, :6].transpose(1, 0, 2)
+    assert abs(one + three - two).max() <= 1
+    assert abs(2 * avr + one + two).max() <= 2
+    assert abs(2 * avl - 2 * one + two).max() <= 2
+    assert abs(2 * avf - 2 * two + one).max() <= 2
+
+
+@pytest.mark.parametrize("rate", [45.0, 60.0, 80.0, 110.0])
+def test_the_heart_rate_is_the_one_asked_for(generator, rate):
+    signals, conditions = made(generator, cohort("norm", "lbbb", heart_rate=rate), 16, seed=4)
+    measured = [heart_rate(beats) for beats in detect_beats(signals, 100)]
+    assert {c.heart_rate for c in conditions} == {rate}
+    assert abs(np.median(measured) - rate) < 1
+
+
+def test_atrial_fibrillation_is_irregular_and_sinus_rhythm_is_not(generator):
+    spread = {}
+    for group in ("norm", "afib"):
+        signals, _ = made(generator, cohort(group), 24, seed=6)
+        spread[group] = np.median([rr_variation(beats) for beats in detect_beats(signals, 100)])
+    assert spread["afib"] > 3 * spread["norm"]
+
+
+def test_guidance_and_steps_change_the_record_and_stand_in_the_provenance(generator):
+    plain, _ = made(generator, cohort("lvh"), 2, seed=8)
+    for options in ({"guidance": 2.0}, {"steps": 3}):
+        other, _ = made(generator, cohort("lvh"), 2, seed=8, **options)
+        assert np.abs(other - plain).max() > 0.02
+    provenance = generator.provenance(seed=8, guidance=2.0)
+    assert (provenance.guidance, provenance.steps) == (2.0, generator.card.steps)
+
+
+def test_what_the_model_cannot_make_is_refused_before_anything_is_made(generator):
+    with pytest.raises(ecgsdk.ConditionError, match="makes 100 Hz, not 250"):
+        generator.generate(cohort("norm"), 1, sampling_rate=250)
+    with pytest.raises(ecgsdk.ConditionError, match="age 5 is outside"):
+        generator.generate(cohort("norm", age=5.0), 1)
+
+
+def test_integration_is_of_second_order():
+    def field(state, time):
+        return state
+
+    errors = [abs(float(integrate(field, np.ones(1, np.float32), n)[0]) - np.e) for n in (8, 16, 32)]
+    assert errors[0] / errors[1] > 3.3
+    assert errors[1] / errors[2] > 3.3
+    assert integrate(lambda s, t: np.full_like(s, 2), np.zeros(3, np.float32), 5) == pytest.approx([2, 2, 2])

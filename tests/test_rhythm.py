@@ -1,0 +1,50 @@
+"""Beat times meet the heart rate that was asked for, whatever the intervals' pattern."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ecgsdk.beats import heart_rate
+from ecgsdk.rhythm import MOST_BEATS, draw_beats, place_beats
+
+
+@pytest.mark.parametrize("rate", [40.0, 60.0, 97.0, 150.0])
+def test_even_intervals_come_out_at_the_rate(rate):
+    beats = place_beats(np.ones((1, MOST_BEATS)), np.array([rate]), np.array([0.25]), 10.0)[0]
+    beats = beats[~np.isnan(beats)]
+    assert beats[0] == pytest.approx(0.75 * 60 / rate)
+    assert np.diff(beats) == pytest.approx(60 / rate)
+    assert beats[-1] < 10 <= beats[-1] + 60 / rate
+
+
+def test_uneven_intervals_keep_the_mean_rate():
+    random = np.random.default_rng(3)
+    ratios = np.exp(0.25 * random.standard_normal((200, MOST_BEATS)))
+    rates = random.uniform(45, 140, 200)
+    beats = place_beats(ratios, rates, random.random(200), 10.0)
+    assert (np.isnan(beats).sum(axis=1) > 0).all()
+    measured = np.array([heart_rate(row[~np.isnan(row)]) for row in beats])
+    assert np.median(np.abs(measured - rates)) < 0.5
+    assert np.nanmin(np.diff(beats)) >= 0.26 - 1e-9
+
+
+def test_intervals_come_from_the_mixture_that_the_graph_gives():
+    def step(feed):
+        n = len(feed["condition"])
+        long = feed["previous"] < 0  # a short interval is followed by a long one
+        means = np.where(long, np.log(1.2), np.log(0.8)).astype(np.float32)
+        return [np.zeros((n, 1), np.float32), means, np.full((n, 1), -9.0, np.float32), feed["state"]]
+
+    drawn = draw_beats(
+        step,
+        np.zeros((2, 3), np.float32),
+        np.zeros((2, 4), np.float32),
+        np.array([60.0, 75.0]),
+        np.full((2, MOST_BEATS + 1), 0.5),
+        np.zeros((2, MOST_BEATS)),
+        10.0,
+    )
+    intervals = np.diff(drawn[0][~np.isnan(drawn[0])])
+    pairs = len(intervals) // 2 * 2
+    assert intervals[:pairs:2] / intervals[1:pairs:2] == pytest.approx(1.5, rel=1e-3)

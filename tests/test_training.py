@@ -1,0 +1,172 @@
+"""Training and export on a handful of real records: every stage runs, resumes, and ends in a model that generates."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import ecgsdk
+from ecgsdk.errors import TrainingError, WriteError
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
+torch.set_num_threads(1)  # the networks here are tiny: threads would only wait for each other
+
+from ecgsdk.training.config import CONFIGS, TrainConfig  # noqa: E402
+from ecgsdk.training.data import fit_for_training, load_prepared, prepare, sampling_weights  # noqa: E402
+from ecgsdk.training.export import export  # noqa: E402
+from ecgsdk.training.flow import drop_conditions  # noqa: E402
+from ecgsdk.training.loop import load_stage  # noqa: E402
+from ecgsdk.training.losses import low_pass, spectral_loss  # noqa: E402
+from ecgsdk.training.train import train  # noqa: E402
+
+TINY = replace(
+    CONFIGS["cpu"],
+    encoder_widths=(16, 16),
+    decoder_widths=(16, 16),
+    decoder_blocks=1,
+    flow_widths=(16, 16, 16),
+    rhythm_width=8,
+    autoencoder_steps=4,
+    autoencoder_batch=4,
+    adversarial_steps=2,
+    flow_steps=4,
+    flow_batch=4,
+    rhythm_steps=4,
+    rhythm_batch=4,
+)
+
+
+@pytest.fixture(scope="module")
+def ptbxl(tmp_path_factory, ptbxl_folder):
+    """The shipped records, one of them moved to fold 9 and the rest to folds 1 to 8."""
+    folder = shutil.copytree(ptbxl_folder, tmp_path_factory.mktemp("data") / "ptb-xl")
+    path = folder / "ptbxl_database.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for fold, row in enumerate(rows):
+        row["strat_fold"] = str(fold or 9)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, ptbxl):
+    folder = tmp_path_factory.mktemp("run")
+    assert train(folder, ptbxl, config=TINY, device="cpu")
+    return folder
+
+
+def test_folds_one_to_eight_train_and_fold_nine_is_held_out(ptbxl, tmp_path):
+    counts = prepare(ptbxl, tmp_path, TINY)
+    assert counts == {"train_records": 5, "train_left_out": 0, "validation_records": 1, "validation_left_out": 0}
+    held_out, trained = (load_prepared(tmp_path / f"{name}.npz", TINY) for name in ("validation", "train"))
+    assert not set(held_out.identifiers) & set(trained.identifiers)
+    assert np.abs(trained.signals).max() * trained.resolution_uv > 500
+    rates = [c.heart_rate for c in trained.conditions(TINY.statements)]
+    assert all(40 < rate < 180 for rate in rates)
+
+
+def test_each_stage_logs_finite_figures(run):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert {row["stage"] for row in rows} == {"rhythm", "autoencoder", "adversarial", "flow"}
+    assert all(np.isfinite(value) for row in rows for key, value in row.items() if key != "stage")
+    assert all(row["steps_per_second"] > 0 for row in rows)
+
+
+def test_a_stopped_run_ends_as_an_unbroken_one(run, tmp_path):
+    for name in ("config.json", "train.npz", "validation.npz", "autoencoder.pt"):
+        shutil.copy(run / name, tmp_path)
+    calls = 0
+    while not train(tmp_path, stages=["flow"], device="cpu", max_seconds=1e-6):
+        calls += 1
+        assert calls < 10
+    assert calls >= 2
+    stopped, unbroken = (load_stage(folder, "flow")["networks"]["flow"] for folder in (tmp_path, run))
+    for name, weights in unbroken.items():
+        assert torch.allclose(stopped[name], weights, atol=1e-6), name
+
+
+def test_an_exported_model_generates(run, tmp_path):
+    target = tmp_path / "tiny"
+    card = export(run, target, version="0", command="ecgsdk train", device="cpu", steps=3)
+    assert card.name == "tiny"
+    assert card.training["steps_done"] == {"autoencoder": 4, "flow": 4, "rhythm": 4, "adversarial": 2}
+    assert card.data["records"] == 5
+    generator = ecgsdk.load_generator(target)
+    batch = next(generator.generate(ecgsdk.Cohort.from_groups(["norm", "lbbb"]), 3, seed=1))
+    assert batch.signals.shape == (3, 12, 1000)
+    assert batch.provenance.steps == 3
+    with pytest.raises(WriteError, match="--force"):
+        export(run, target, version="0")
+
+
+def test_other_settings_for_a_run_are_refused(run):
+    with pytest.raises(TrainingError, match="has other settings"):
+        train(run, config=CONFIGS["cpu"], device="cpu")
+
+
+def test_a_missing_stage_is_named(run, tmp_path):
+    for name in ("config.json", "train.npz", "validation.npz"):
+        shutil.copy(run / name, tmp_path)
+    with pytest.raises(TrainingError, match=r"autoencoder\.pt is missing; run the autoencoder stage first"):
+        train(tmp_path, stages=["flow"], device="cpu")
+
+
+def test_a_damaged_checkpoint_is_named(run, tmp_path):
+    for name in ("config.json", "train.npz", "validation.npz"):
+        shutil.copy(run / name, tmp_path)
+    (tmp_path / "autoencoder.pt").write_bytes(b"half")
+    with pytest.raises(TrainingError, match=r"autoencoder\.pt is damaged"):
+        train(tmp_path, stages=["flow"], device="cpu")
+
+
+def test_settings_round_trip_and_unknown_ones_are_named():
+    assert TrainConfig.from_dict(json.loads(json.dumps(TINY.as_dict()))) == TINY
+    with pytest.raises(TrainingError, match="unknown setting 'stepz'"):
+        TrainConfig.from_dict({"stepz": 1})
+
+
+def test_broken_records_are_left_out():
+    good = np.random.default_rng(0).normal(scale=0.2, size=(4, 8, 1000)).astype(np.float32)
+    good[1, 3] = 0
+    good[2, 0, 5] = np.nan
+    beats = [np.arange(10.0)] * 3 + [np.arange(2.0)]
+    assert fit_for_training(good, beats).tolist() == [True, False, False, False]
+
+
+def test_rare_statements_weigh_more():
+    statements = np.array([[True, False]] * 99 + [[True, True]])
+    weights = sampling_weights(statements, 0.5)
+    assert weights[0] == pytest.approx(1.0)
+    assert weights[-1] == pytest.approx(10.0)
+
+
+def test_each_part_of_a_condition_is_dropped_at_its_rate():
+    torch.manual_seed(0)
+    config = replace(TINY, drop_each=0.2, drop_all=0.0)
+    width = len(config.statements) + 7
+    condition, beats = drop_conditions(torch.ones(20_000, width), torch.ones(20_000, 4, 5), config)
+    known = condition.mean(dim=0)
+    statements = len(config.statements) + 1
+    assert known[:statements] == pytest.approx(0.8, abs=0.02)
+    assert known[statements : statements + 2] == pytest.approx(0.4, abs=0.02)
+    assert known[statements + 2 :] == pytest.approx(0.8, abs=0.02)
+    assert float(beats.mean()) == pytest.approx(0.9, abs=0.02)
+
+
+def test_the_losses_tell_frequencies_apart():
+    t = torch.arange(1000) / 100
+    slow, fast = (torch.sin(2 * torch.pi * f * t).repeat(1, 8, 1) for f in (4.0, 40.0))
+    assert float((low_pass(slow) - slow)[..., 20:-20].abs().max()) < 0.15
+    assert float(low_pass(fast)[..., 20:-20].abs().max()) < 0.01
+    assert float(spectral_loss(slow, slow)) == 0
+    assert float(spectral_loss(slow, fast)) > 0.05
