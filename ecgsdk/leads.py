@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-__all__ = ["INDEPENDENT_LEADS", "LEADS", "lead_indices", "to_eight", "to_twelve"]
+__all__ = ["INDEPENDENT_LEADS", "LEADS", "lead_indices", "standard_lead", "to_eight", "to_twelve"]
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 INDEPENDENT_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -19,19 +19,29 @@ INDEPENDENT_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 _BY_LOWER_CASE = {name.lower(): name for name in LEADS}
 
 
+def standard_lead(name: str) -> str:
+    """The name in `LEADS` of a lead; case, blanks and a leading "lead" do not matter: "AVR", "avr", "Lead aVR".
+
+    Raises:
+        DataError: it is none of the twelve.
+    """
+    standard = _BY_LOWER_CASE.get(name.lower().replace(" ", "").removeprefix("lead"))
+    if standard is None:
+        raise DataError(f"lead {name!r} is not one of the 12 standard leads ({', '.join(LEADS)})")
+    return standard
+
+
 def lead_indices(names: Sequence[str]) -> list[int]:
     """Positions in `names` of the 12 standard leads, in the order of `LEADS`.
 
-    Case, blanks and a leading "lead" do not matter: "AVR", "avr", "Lead aVR" are one name.
+    Names are understood as `standard_lead` does.
 
     Raises:
         DataError: a standard lead is missing or doubled, or there is a lead that is none of the twelve.
     """
     found: dict[str, int] = {}
     for position, name in enumerate(names):
-        standard = _BY_LOWER_CASE.get(name.lower().replace(" ", "").removeprefix("lead"))
-        if standard is None:
-            raise DataError(f"lead {name!r} is not one of the 12 standard leads ({', '.join(LEADS)})")
+        standard = standard_lead(name)
         if standard in found:
             raise DataError(f"lead {standard} occurs twice")
         found[standard] = position

@@ -73,8 +73,19 @@ class _Row:
     down: float
 
 
-def plot_file(path: str | Path, output: str | Path, records: Sequence[int] = (0,), *, overwrite: bool = False) -> None:
+def plot_file(
+    path: str | Path,
+    output: str | Path,
+    records: Sequence[int] = (0,),
+    *,
+    leads: Sequence[str] = (_RHYTHM_LEAD,),
+    seconds: float = _PAGE_SECONDS,
+    columns: int = 1,
+    overwrite: bool = False,
+) -> None:
     """Draws one record of a file of ECGs as the standard page, several as a sheet, into a picture.
+
+    Leads, seconds and columns are those of a sheet, as `plot_records` takes them.
 
     Raises:
         DataError: the file cannot be read or has no such record.
@@ -91,7 +102,10 @@ def plot_file(path: str | Path, output: str | Path, records: Sequence[int] = (0,
     if beyond:
         raise DataError(f"{path} has no record {beyond[0]}; it has {len(source)}, counted from 0")
     batch = next(source.select(records).batches(len(records)))
-    figure = plot_record(batch, 0) if len(batch) == 1 else plot_records(batch, range(len(batch)))
+    if len(batch) == 1:
+        figure = plot_record(batch, 0)
+    else:
+        figure = plot_records(batch, range(len(batch)), leads=leads, seconds=seconds, columns=columns)
     save_figure(figure, output, overwrite=overwrite)
 
 

@@ -43,7 +43,11 @@ def show(name: str, as_json: bool) -> None:
     import ecgsdk
 
     card = ecgsdk.find_model(name).card.as_dict()
-    click.echo(json.dumps(card, indent=2) if as_json else "\n".join(_lines(card)))
+    if as_json:
+        click.echo(json.dumps(card, indent=2))
+        return
+    del card["histograms"]  # of use to programs alone
+    click.echo("\n".join(_lines(card)))
 
 
 def _lines(facts: dict[str, object], indent: str = "") -> Iterator[str]:
