@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ecgsdk.conditions import Condition
+    from ecgsdk.conditions import Condition, Span
 
 __all__ = ["BEAT_CHANNELS", "condition_width", "encode_beats", "encode_conditions"]
 
@@ -37,13 +37,20 @@ def encode_conditions(conditions: Sequence[Condition], statements: Sequence[str]
         for code in condition.statements:
             if code in columns:
                 row[columns[code]] = 1
-        if condition.heart_rate is not None:
-            row[tail : tail + 2] = 1, np.log(condition.heart_rate / 75) / 0.3
-        if condition.age is not None:
-            row[tail + 2 : tail + 4] = 1, (condition.age - 60) / 20
+        heart_rate, age = _single(condition.heart_rate), _single(condition.age)
+        if heart_rate is not None:
+            row[tail : tail + 2] = 1, np.log(heart_rate / 75) / 0.3
+        if age is not None:
+            row[tail + 2 : tail + 4] = 1, (age - 60) / 20
         if condition.sex is not None:
             row[tail + (4 if condition.sex == "M" else 5)] = 1
     return rows
+
+
+def _single(value: float | Span | None) -> float | None:
+    if isinstance(value, tuple):
+        raise ValueError(f"a span {value} must be drawn from before it is encoded")
+    return value
 
 
 def encode_beats(beats: np.ndarray, tokens: int, seconds: float) -> np.ndarray:

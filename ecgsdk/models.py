@@ -151,7 +151,8 @@ def _open(folder: Path) -> Model:
         values = json.loads(content)
         if values.get("card_format") != CARD_FORMAT:
             raise ModelError(f"{path} has card format {values.get('card_format')}, this ecgsdk reads {CARD_FORMAT}")
-        card = Card(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+        facts: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        card = Card(**facts)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, TypeError, AttributeError) as error:

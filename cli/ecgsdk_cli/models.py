@@ -46,7 +46,7 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(card, indent=2))
         return
-    del card["histograms"]  # of use to programs alone
+    card.pop("histograms", None)  # of use to programs alone
     click.echo("\n".join(_lines(card)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -136,7 +136,7 @@ def adversarial_stage(
         optimizers,
         config.adversarial_steps,
         step,
-        _evaluation(encoder, ema.average.module, validation),
+        _evaluation(encoder, cast("Decoder", ema.average.module), validation),
     )
 
 
@@ -154,7 +154,7 @@ def jittered(signals: Tensor, config: TrainConfig) -> Tensor:
     return signals * torch.exp(config.amplitude_jitter * spread)
 
 
-def _evaluation(encoder: nn.Module, decoder: Decoder, validation: TrainingData) -> Callable[[], dict[str, float]]:
+def _evaluation(encoder: Encoder, decoder: Decoder, validation: TrainingData) -> Callable[[], dict[str, float]]:
     """RMSE (mV), median cosine a lead, and power relative to the source in three bands, on held-out records."""
 
     @torch.no_grad()

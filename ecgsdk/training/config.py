@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from ecgsdk.conditions import STATEMENTS
 from ecgsdk.errors import TrainingError
@@ -66,7 +67,8 @@ class TrainConfig:
         unknown = sorted(set(values) - known)
         if unknown:
             raise TrainingError(f"unknown setting {unknown[0]!r}; the settings are the fields of TrainConfig")
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**settings)
 
 
 CONFIGS = {

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ecgsdk.beats import detect_beats, heart_rate
-from ecgsdk.conditions import Condition
+from ecgsdk.conditions import Condition, Sex
 from ecgsdk.encoding import encode_beats, encode_conditions
 from ecgsdk.errors import TrainingError
 from ecgsdk.leads import to_eight
@@ -66,7 +66,7 @@ class Prepared:
 
     def conditions(self, codes: Sequence[str]) -> list[Condition]:
         """The records' conditions, statements in the order of `codes`."""
-        sexes = {0: "M", 1: "F"}
+        sexes: dict[int, Sex] = {0: "M", 1: "F"}
         return [
             Condition(
                 tuple(code for code, on in zip(codes, row) if on),
@@ -97,9 +97,10 @@ def prepare(ptbxl: Path, folder: Path, config: TrainConfig, *, quiet: bool = Tru
         batches = tqdm(source.batches(256), total=-(-len(source) // 256), desc=f"prepare {name}", disable=quiet)
         kept = list(_prepared_batches(batches, config))
         merged = {key: np.concatenate([part[key] for part in kept]) for key in kept[0]}
+        merged |= {"resolution_uv": np.array(config.resolution_uv), "codes": np.array(config.statements)}
         part = folder / f"{name}.npz.part"
         with part.open("wb") as file:
-            np.savez(file, resolution_uv=config.resolution_uv, codes=np.array(config.statements), **merged)
+            np.savez(file, **merged)  # type: ignore[arg-type]
         part.replace(folder / f"{name}.npz")
         counts[f"{name}_records"] = len(merged["signals"])
         counts[f"{name}_left_out"] = len(source) - len(merged["signals"])

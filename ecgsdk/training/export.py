@@ -184,7 +184,7 @@ def _graph(name: str, network: nn.Module, config: TrainConfig) -> bytes:
         torch.onnx.export(
             network,
             tuple(inputs.values()),
-            buffer,
+            buffer,  # type: ignore[arg-type]
             dynamo=False,
             opset_version=OPSET,
             input_names=list(inputs),

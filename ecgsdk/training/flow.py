@@ -13,6 +13,7 @@ from ecgsdk.training.loop import Ema, Stage
 from ecgsdk.training.networks import Flow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ecgsdk.training.config import TrainConfig
@@ -61,7 +62,9 @@ def flow_stage(
     return Stage("flow", config, {"flow": flow, "average": ema}, {"main": optimizer}, config.flow_steps, step, evaluate)
 
 
-def flow_loss(velocity: nn.Module, latents: Tensor, time: Tensor, condition: Tensor, beats: Tensor) -> Tensor:
+def flow_loss(
+    velocity: Callable[..., Tensor], latents: Tensor, time: Tensor, condition: Tensor, beats: Tensor
+) -> Tensor:
     """Squared error of the velocity on the straight line from noise (time 0) to the latents (time 1)."""
     noise = torch.randn_like(latents)
     mixed = noise + time[:, None, None] * (latents - noise)
@@ -83,7 +86,7 @@ def drop_conditions(condition: Tensor, beats: Tensor, config: TrainConfig) -> tu
     return condition * keep[:, :4].repeat_interleave(widths, dim=1), beats * keep[:, 4:, None]
 
 
-def _fixed_loss(flow: Flow, encoder: nn.Module, data: TrainingData) -> float:
+def _fixed_loss(flow: nn.Module, encoder: nn.Module, data: TrainingData) -> float:
     """Loss on the first 2,048 records with the same noise and times at every call."""
     training, total, count = flow.training, 0.0, min(len(data), 2048)
     flow.eval()

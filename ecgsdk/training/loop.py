@@ -6,7 +6,7 @@ import json
 import math
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ from ecgsdk.errors import TrainingError
 from ecgsdk.training.config import TrainConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 __all__ = ["Ema", "Stage", "load_stage", "pick_device", "run_stage"]
@@ -46,7 +46,8 @@ class Ema(nn.Module):
         """One step; `step` counts from 0."""
         decay = min(self.decay, (1 + step) / (10 + step))
         with torch.no_grad():
-            averages, values = list(self.average.module.parameters()), list(network.parameters())
+            averages: list[torch.Tensor] = list(self.average.module.parameters())
+            values: list[torch.Tensor] = list(network.parameters())
             torch._foreach_lerp_(averages, values, 1 - decay)
 
 
@@ -65,8 +66,8 @@ class Stage:
 
     name: str
     config: TrainConfig
-    networks: dict[str, nn.Module]
-    optimizers: dict[str, torch.optim.Optimizer]
+    networks: Mapping[str, nn.Module]
+    optimizers: Mapping[str, torch.optim.Optimizer]
     steps: int
     step: Callable[[int], dict[str, torch.Tensor]]
     evaluate: Callable[[], dict[str, float]] | None = None
@@ -126,7 +127,7 @@ def run_stage(stage: Stage, folder: Path, *, quiet: bool = True, max_seconds: fl
     return True
 
 
-def load_stage(folder: Path, name: str) -> dict[str, object]:
+def load_stage(folder: Path, name: str) -> dict[str, Any]:
     """A stage's checkpoint on the CPU; raises TrainingError when it is missing or damaged."""
     path = folder / f"{name}.pt"
     try:

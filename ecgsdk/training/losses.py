@@ -96,12 +96,13 @@ def _waveform_network(width: int) -> nn.ModuleList:
     return nn.ModuleList(convolutions)
 
 
-def _layers(network: nn.ModuleList, x: Tensor) -> list[Tensor]:
+def _layers(network: nn.Module, x: Tensor) -> list[Tensor]:
     features = []
-    for layer in network[:-1]:
+    *inner, last = network.children()
+    for layer in inner:
         x = F.leaky_relu(layer(x), 0.2)
         features.append(x)
-    return [*features, network[-1](x)]
+    return [*features, last(x)]
 
 
 def discriminator_loss(real: list[list[Tensor]], made: list[list[Tensor]]) -> Tensor:

@@ -108,8 +108,7 @@ class FlowBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv1d(width, width, 3, padding=1)
         self.skip = nn.Conv1d(inputs, width, 1) if inputs != width else nn.Identity()
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        _zero(self.conv2)
 
     def forward(self, x: Tensor, conditioning: Tensor) -> Tensor:
         scale, shift = self.film(conditioning)[:, :, None].chunk(2, dim=1)
@@ -127,8 +126,7 @@ class Attention(nn.Module):
         self.norm = nn.GroupNorm(8, width)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        _zero(self.out)
 
     def forward(self, x: Tensor) -> Tensor:
         n, width, time = x.shape
@@ -174,6 +172,12 @@ class Flow(nn.Module):
         up = run(self.up1, torch.cat([up, x1], dim=1), c)
         up = unfold_time(self.twice0(up), 2)[:, :, : x0.shape[2]]
         return self.head(run(self.up0, torch.cat([up, x0], dim=1), c))
+
+
+def _zero(layer: nn.Module) -> None:
+    """Weights that make a residual block begin as the identity."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
 
 
 def run(blocks: nn.ModuleList, x: Tensor, conditioning: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from ecgsdk.training.autoencoder import adversarial_stage, autoencoder_stage
 from ecgsdk.training.config import CONFIGS, TrainConfig
 from ecgsdk.training.data import TrainingData, load_prepared, prepare
 from ecgsdk.training.flow import flow_stage
-from ecgsdk.training.loop import pick_device, run_stage
+from ecgsdk.training.loop import Stage, pick_device, run_stage
 from ecgsdk.training.rhythm import rhythm_stage
 
 if TYPE_CHECKING:
@@ -49,12 +49,19 @@ def train(
     Raises:
         TrainingError: a stage's input is missing, or the settings differ from the run's.
     """
+    unknown = [name for name in stages if name not in STAGES]
+    if unknown:
+        raise TrainingError(f"unknown stage {unknown[0]!r}; the stages are {', '.join(STAGES)}")
     began = time.monotonic()
     config = run_config(folder, config)
     for name in stages:
-        left = None if max_seconds is None else max_seconds - (time.monotonic() - began)
-        if not _run(name, folder, ptbxl, config, pick_device(device), quiet, left):
-            return False
+        if name == "prepare":
+            _prepare(folder, ptbxl, config, quiet)
+        elif name != "adversarial" or config.adversarial_steps:
+            stage = _stage(name, folder, config, pick_device(device))
+            left = None if max_seconds is None else max_seconds - (time.monotonic() - began)
+            if not run_stage(stage, folder, quiet=quiet, max_seconds=left):
+                return False
     return True
 
 
@@ -62,7 +69,7 @@ def run_config(folder: Path, config: TrainConfig | None = None) -> TrainConfig:
     """The settings of the run in `folder`, written there when it is new."""
     path = folder / "config.json"
     if path.exists():
-        stored = TrainConfig.from_dict(json.loads(path.read_text()))
+        stored = _read_config(path)
         if config is not None and config != stored:
             raise TrainingError(f"{path} has other settings; name another folder, or leave the settings out to go on")
         return stored
@@ -72,35 +79,30 @@ def run_config(folder: Path, config: TrainConfig | None = None) -> TrainConfig:
     return config
 
 
-def _run(
-    name: str,
-    folder: Path,
-    ptbxl: Path | None,
-    config: TrainConfig,
-    device: torch.device,
-    quiet: bool,
-    max_seconds: float | None,
-) -> bool:
-    if name == "prepare":
-        if (folder / "train.npz").exists() and (folder / "validation.npz").exists():
-            return True
-        if ptbxl is None:
-            raise TrainingError("the prepare stage needs the PTB-XL folder")
-        counts = prepare(ptbxl, folder, config, quiet=quiet)
-        (folder / "counts.json").write_text(json.dumps(counts) + "\n")
-        return True
-    prepared = [load_prepared(folder / f"{part}.npz", config) for part in ("train", "validation")]
+def _read_config(path: Path) -> TrainConfig:
+    try:
+        return TrainConfig.from_dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise TrainingError(f"{path} holds no settings ({error}); name another folder") from None
+
+
+def _prepare(folder: Path, ptbxl: Path | None, config: TrainConfig, quiet: bool) -> None:
+    if (folder / "train.npz").exists() and (folder / "validation.npz").exists():
+        return
+    if ptbxl is None:
+        raise TrainingError("the prepare stage needs the PTB-XL folder; name it")
+    counts = prepare(ptbxl, folder, config, quiet=quiet)
+    (folder / "counts.json").write_text(json.dumps(counts) + "\n")
+
+
+def _stage(name: str, folder: Path, config: TrainConfig, device: torch.device) -> Stage:
+    train, validation = (load_prepared(folder / f"{part}.npz", config) for part in ("train", "validation"))
     torch.manual_seed(config.seed)  # for the weights that a stage begins with
     if name == "rhythm":
-        stage = rhythm_stage(config, *prepared)
-        return run_stage(stage, folder, quiet=quiet, max_seconds=max_seconds)
-    data = [TrainingData(part, config, device) for part in prepared]
+        return rhythm_stage(config, train, validation)
+    data, held_out = (TrainingData(part, config, device) for part in (train, validation))
     if name == "autoencoder":
-        stage = autoencoder_stage(config, *data, device)
-    elif name == "adversarial":
-        stage = adversarial_stage(config, folder, *data, device)
-    elif name == "flow":
-        stage = flow_stage(config, folder, *data, device)
-    else:
-        raise TrainingError(f"unknown stage {name!r}; the stages are {', '.join(STAGES)}")
-    return run_stage(stage, folder, quiet=quiet, max_seconds=max_seconds)
+        return autoencoder_stage(config, data, held_out, device)
+    if name == "adversarial":
+        return adversarial_stage(config, folder, data, held_out, device)
+    return flow_stage(config, folder, data, held_out, device)

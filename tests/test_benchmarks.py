@@ -1,0 +1,292 @@
+"""The benchmarks' arithmetic against known answers, and their interval measurements against annotations."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecgsdk.conditions import Condition
+from ecgsdk.leads import to_twelve
+from ecgsdk.resampling import resample
+
+FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
+SCRIPTS = ("conditions.py", "intervals_ludb.py", "speed.py", "utility.py")
+
+
+@pytest.fixture(autouse=True)
+def _benchmarks_can_be_imported(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+
+
+@pytest.fixture
+def measure():
+    pytest.importorskip("sleepecg")
+    from intervals import measure
+
+    return measure
+
+
+def bump(times, centre, width):
+    """A raised cosine that begins and ends `width` / 2 before and after `centre`."""
+    away = np.clip((times - centre) / (width / 2), -1, 1)
+    return (1 + np.cos(np.pi * away)) / 2
+
+
+def drawn_ecg(*, rr=0.8, pr=0.16, qrs=0.1, p=0.15):
+    """An ECG drawn from raised cosines, 10 s at 500 Hz, with P waves of `p` mV and known intervals, in seconds."""
+    times = np.arange(5000) / 500
+    lead = np.zeros_like(times)
+    for onset in np.arange(0.5, 10.5, rr):
+        lead += p * bump(times, onset - pr + 0.05, 0.1)
+        lead += 1.2 * bump(times, onset + qrs / 2, qrs)
+        lead += 0.3 * bump(times, onset + qrs + 0.3 * np.sqrt(rr) - 0.09, 0.18)
+    shares = np.array([0.6, 1.0, -0.4, 0.5, 0.8, 1.2, 1.0, 0.8])
+    noise = np.random.default_rng(0).normal(scale=0.004, size=(8, 5000))
+    return to_twelve(shares[:, None] * lead + noise)
+
+
+@pytest.mark.parametrize("rate", [100, 500])
+@pytest.mark.parametrize(("rr", "pr", "qrs"), [(0.8, 0.16, 0.1), (1.1, 0.26, 0.1), (0.6, 0.15, 0.15), (1.0, 0.2, 0.16)])
+def test_intervals_of_a_drawn_ecg(measure, rate, rr, pr, qrs):
+    found = measure(resample(drawn_ecg(rr=rr, pr=pr, qrs=qrs), 500, rate), rate)
+    assert found.heart_rate == pytest.approx(60 / rr, abs=1)
+    assert found.rr_variation < 0.02
+    assert found.qrs_ms == pytest.approx(1000 * qrs, abs=16)
+    assert found.pr_ms == pytest.approx(1000 * pr, abs=20)
+
+
+def test_no_p_wave_no_pr(measure):
+    found = measure(drawn_ecg(p=0.0), 500)
+    assert math.isnan(found.pr_ms)
+    assert found.qrs_ms == pytest.approx(100, abs=16)
+
+
+def test_a_flat_line_has_no_intervals(measure):
+    found = measure(np.zeros((12, 1000), dtype=np.float32), 100)
+    assert math.isnan(found.heart_rate)
+    assert math.isnan(found.qrs_ms)
+
+
+def test_intervals_of_real_ecgs_are_plausible(measure, real_batch):
+    for signals in real_batch.signals:
+        found = measure(signals, real_batch.sampling_rate)
+        assert 40 < found.heart_rate < 180
+        assert 60 < found.qrs_ms < 200
+
+
+def test_intervals_agree_with_cardiologists(measure, shared_data):
+    pytest.importorskip("wfdb")
+    import intervals_ludb
+
+    rows = []
+    for number in range(11, 31):
+        record = shared_data / "ludb" / "data" / str(number)
+        if not intervals_ludb.paced(record.with_suffix(".hea")):
+            ours, theirs = intervals_ludb.measured_at(record, 100), intervals_ludb.annotated(record)
+            rows.append(
+                (
+                    ours["heart rate (bpm)"] - theirs["heart rate (bpm)"],
+                    ours["QRS (ms)"] - theirs["QRS (ms), usual lead"],
+                    ours["PR (ms)"] - theirs["PR (ms), usual lead"],
+                )
+            )
+    heart_rate, qrs, pr = np.nanmedian(np.abs(rows), axis=0)
+    assert len(rows) > 10
+    assert heart_rate < 1.5
+    assert qrs < 12
+    assert pr < 12
+
+
+def test_auroc_of_known_answers():
+    from metrics import auroc
+
+    labels = np.array([0, 0, 1, 1])
+    assert auroc(labels, np.array([0.1, 0.4, 0.35, 0.8])) == 0.75
+    assert auroc(labels, np.array([1, 2, 3, 4])) == 1.0
+    assert auroc(labels, np.array([4, 3, 2, 1])) == 0.0
+    assert auroc(labels, np.ones(4)) == 0.5
+    assert math.isnan(auroc(np.ones(4), np.arange(4)))
+
+
+def test_auroc_is_the_share_of_pairs_in_order():
+    from metrics import auroc
+
+    random = np.random.default_rng(0)
+    labels, scores = random.random(60) < 0.3, random.integers(0, 12, 60)
+    difference = scores[labels][:, None] - scores[~labels][None, :]
+    assert auroc(labels, scores) == pytest.approx(((difference > 0) + 0.5 * (difference == 0)).mean())
+
+
+def test_balanced_accuracy_counts_both_sides_alike():
+    from metrics import balanced_accuracy, log_odds
+
+    labels = np.array([1, 0, 0, 0], dtype=bool)
+    assert balanced_accuracy(labels, np.array([1, 1, 0, 0])) == pytest.approx(5 / 6)
+    assert math.isnan(balanced_accuracy(np.ones(3), np.ones(3)))
+    assert log_odds(labels) == pytest.approx(-math.log(3))
+    assert math.isfinite(log_odds(np.zeros(3)))
+
+
+def test_labels_are_made_by_any_of_their_statements():
+    from utility_data import LABELS, label_matrix
+
+    labels = label_matrix([Condition(("AFLT", "MI")), Condition(("NORM", "SR")), Condition()])
+    names = [[name for name, on in zip(LABELS, row) if on] for row in labels]
+    assert names == [["AFIB/AFLT", "MI"], ["NORM"], []]
+
+
+def test_rows_that_contradict_themselves_are_passed_over():
+    from utility_data import choose_rows
+
+    conditions = [
+        Condition(("NORM", "SR"), age=40.0, sex="F"),
+        Condition(("SBRAD", "STACH")),
+        Condition(("NORM", "LAFB")),
+        Condition(("LVH",), age=70.0),
+    ]
+    rows = choose_rows(conditions, 4, seed=0)
+    assert rows.skipped == 2
+    assert sorted(rows.positions) == [0, 3]
+    assert set(rows.asked) == {Condition(("NORM",), None, 40.0, "F"), Condition(("LVH",), None, 70.0)}
+    assert [set(conditions[i].statements) >= set(a.statements) for i, a in zip(rows.positions, rows.asked)] == [
+        True
+    ] * 2
+    assert len(choose_rows(conditions, 1, seed=3).positions) == 1
+
+
+def test_signals_stay_beside_their_conditions(ptbxl_folder):
+    from utility_data import eight_leads
+
+    from ecgsdk.leads import to_eight
+    from ecgsdk.readers import read_ptbxl
+
+    source = read_ptbxl(ptbxl_folder)
+    order = [3, 0, 5, 1]
+    whole = to_eight(source.read(range(6)))
+    assert np.array_equal(eight_leads(source.select(order), "records"), whole[order])
+    many = source.select([i % 6 for i in range(70)])
+    assert np.array_equal(eight_leads(many, "records")[64:], whole[[64 % 6, 65 % 6, 0, 1, 2, 3]])
+
+
+def test_perfect_scores_are_found_perfect():
+    from utility import Scores, evaluated
+    from utility_data import LABELS, TASKS
+
+    truth = np.eye(len(LABELS), dtype=bool).repeat(3, axis=0)
+    logits = np.where(truth, 5.0, -5.0)
+    found = evaluated(truth, Scores(np.stack([logits, logits]), np.zeros(len(TASKS))))
+    assert found["macro_auroc"] == {"mean": 1.0, "sd": 0.0}
+    assert found["mean_balanced_accuracy"] == {"mean": 1.0}
+
+
+def test_binary_tasks_leave_out_the_share_in_training():
+    from utility import Scores, evaluated
+    from utility_data import LABELS, TASKS
+
+    names = list(LABELS)
+    truth = np.zeros((4, len(names)), dtype=bool)
+    truth[:2, names.index("NORM")] = truth[2:, names.index("CLBBB")] = True
+    norm = np.array([0.99, 0.98, 0.8, 0.7])
+    chance = np.full(truth.shape, 0.5)
+    chance[:, names.index("NORM")], chance[:, names.index("CLBBB")] = norm, 1 - norm
+    logits = np.log(chance / (1 - chance))[None]
+    at_even = evaluated(truth, Scores(logits, np.zeros(len(TASKS))))["balanced_accuracy"]["lbbb"]
+    at_shares = evaluated(truth, Scores(logits, np.full(len(TASKS), -math.log(19))))["balanced_accuracy"]["lbbb"]
+    assert (at_even, at_shares) == (0.5, 1.0)
+
+
+def test_scores_are_kept(tmp_path):
+    from utility import Scores, cached
+
+    scores = Scores(np.ones((1, 2, 15)), np.zeros(5))
+    path = tmp_path / "cache" / "real.npz"
+    assert cached(path, lambda: scores) is scores
+    again = cached(path, lambda: pytest.fail("made again"))
+    assert np.array_equal(again.logits, scores.logits)
+    assert cached(None, lambda: scores) is scores
+
+
+@pytest.fixture
+def one_thread():
+    """PyTorch on one thread: several that wait for each other take minutes where other work has the cores."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.torch
+@pytest.mark.usefixtures("one_thread")
+def test_the_network_learns_what_is_easy():
+    from network import parameters, predict, train
+
+    random = np.random.default_rng(0)
+    labels = random.random((256, 2)) < 0.5
+    signals = random.normal(scale=0.3, size=(256, 8, 200)).astype(np.float32)
+    signals[:, 0] += np.where(labels[:, :1], np.sin(np.arange(200) / 2), 0)
+    signals[:, 5] += np.where(labels[:, 1:], np.sin(np.arange(200) / 5), 0)
+    logits = predict(train(signals, labels, epochs=10, seed=0), signals)
+    assert ((logits > 0) == labels).mean() > 0.95
+    again = predict(train(signals, labels, epochs=1, seed=1), signals)
+    assert np.array_equal(again, predict(train(signals, labels, epochs=1, seed=1), signals))
+    assert 300_000 < parameters(8, 15) < 600_000
+
+
+def test_bounds_say_what_is_met():
+    pytest.importorskip("sleepecg")
+    from conditions import bounds
+
+    row = {"heart_rate": 62.0, "rr_variation": 0.03, "qrs_ms": 90.0, "pr_ms": 160.0}
+    drawn = {
+        "norm": row,
+        "afib": {**row, "rr_variation": 0.1},
+        "1avb": {**row, "pr_ms": 199.0},
+        "lbbb": {**row, "qrs_ms": 140.0},
+        "rbbb": {**row, "qrs_ms": 115.0},
+        "lvh": row,
+    }
+    checks = bounds({"norm": {60.0: row}}, drawn)
+    assert [check["met"] for check in checks] == [True, True, True, True, False]
+    nothing = {name: {**values, "pr_ms": math.nan} for name, values in drawn.items()}
+    assert not bounds({"norm": {60.0: row}}, nothing)[-1]["met"]
+
+
+def test_tables_and_files_say_what_is_unknown(tmp_path):
+    from tables import markdown, write_json
+
+    text = markdown(("group", "QRS"), [("norm", 92.0), ("afib", math.nan), ("lvh", True)])
+    assert text.splitlines() == ["| group | QRS |", "| --- | ---: |", "| norm | 92 |", "| afib | – |", "| lvh | yes |"]
+    path = tmp_path / "figures.json"
+    write_json(path, {60.0: [math.nan, 1.5]})
+    assert json.loads(path.read_text()) == {"60.0": [None, 1.5]}
+
+
+def test_size_of_an_environment_leaves_pip_out(tmp_path):
+    from speed import greatest_resident_size, installed_size
+
+    packages = tmp_path / "lib" / "python3.12" / "site-packages"
+    for name, size in (("numpy/core.so", 3_000_000), ("pip/main.py", 9_000_000), ("one.py", 500_000)):
+        (packages / name).parent.mkdir(parents=True, exist_ok=True)
+        (packages / name).write_bytes(bytes(size))
+    assert installed_size(tmp_path) == 3.5
+    assert 10e6 < greatest_resident_size() < 20e9
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_has_help(name):
+    done = subprocess.run([sys.executable, str(FOLDER / name), "--help"], capture_output=True, text=True, check=True)
+    assert "--json" in done.stdout
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
+def test_every_file_is_short_and_shows_how_to_use_it(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 400
+    assert "\n    python benchmarks/" in text or "Example (Python):" in text
