@@ -34,7 +34,7 @@ __all__ = ["Generator", "integrate", "load_generator"]
 _CONDITION_STREAM, _RHYTHM_STREAM, _LATENT_STREAM, _DECODER_STREAM = range(4)
 
 # Records that a thread makes at a time: enough to fill its matrix products, few enough to stay in its cache.
-_CPU_SHARE = 16
+_CPU_SHARE = 8
 _TIME_POWER = 1.5
 
 
