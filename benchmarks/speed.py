@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 import ecgsdk
 from ecgsdk.conditions import GROUPS
+from ecgsdk.runtime import available_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,11 +69,12 @@ def main(
         figures[f"peak_memory_mb_{records}"] = peak_memory(model, records)
     if venv is not None:
         figures["install_mb"] = installed_size(venv)
+    cores = available_cores()
     click.echo(
-        f"{platform.machine()}, {cores()} cores, Python {platform.python_version()}, ecgsdk {ecgsdk.__version__}\n"
+        f"{platform.machine()}, {cores} cores, Python {platform.python_version()}, ecgsdk {ecgsdk.__version__}\n"
     )
     click.echo(table(figures, n))
-    write_json(json_file, {"model": model, "n": n, "cores": cores(), **figures})
+    write_json(json_file, {"model": model, "n": n, "cores": cores, **figures})
 
 
 def write_records(model: str | None, n: int, path: str, *, seed: int = 0, quiet: bool = False) -> None:
@@ -156,11 +158,6 @@ def timed(call: Callable[[], object]) -> float:
 def best_of(times: int, call: Callable[[], object]) -> float:
     """Seconds of the fastest of several calls."""
     return min(timed(call) for _ in range(times))
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def table(figures: dict[str, float], n: int) -> str:

@@ -1,4 +1,4 @@
-"""What the benchmarks share: Markdown tables, JSON files, progress on standard error.
+"""What the benchmarks share: Markdown tables and JSON files.
 
 Example (Python):
 

@@ -7,11 +7,14 @@ The same rows of PTB-XL's folds 1–8 serve both sides: once with their real sig
 asked for with the rows' statements, age and sex (heart rates are drawn by the generator, as for any user). Both
 networks are tested on the real fold 9: the area under the ROC curve for 15 labels, and balanced accuracy of five
 binary tasks, norm against a group, each decided at even odds after the share of the group in training is taken out.
-`--cache` keeps the scores of the network trained on real ECGs, so that several models need it only once.
+`--cache` keeps the scores of the network trained on real ECGs, so that several models need it only once. A file
+given as `--synthetic` is taken again only if the same model, settings and rows made it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 import time
 from dataclasses import dataclass
@@ -22,13 +25,15 @@ import click
 import numpy as np
 from metrics import auroc, balanced_accuracy, log_odds
 from tables import markdown, write_json
-from utility_data import LABELS, TASKS, Rows, choose_rows, eight_leads, label_matrix, write_synthetic
+from utility_data import LABELS, TASKS, Rows, choose_rows, eight_leads, fitted, label_matrix, write_synthetic
 
 import ecgsdk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from ecgsdk.batch import Provenance
+    from ecgsdk.conditions import Condition
     from ecgsdk.readers import ECGSource
 
 TRAINING_FOLDS, TEST_FOLD = tuple(range(1, 9)), 9
@@ -114,23 +119,64 @@ def main(
     training = ecgsdk.read_ecgs(ptbxl, folds=TRAINING_FOLDS)
     test = ecgsdk.read_ecgs(ptbxl, folds=(TEST_FOLD,))
     rows = choose_rows(training.conditions, records, seed)
+    chosen = training.select(rows.positions.tolist())
     truth, signals = label_matrix(test.conditions), eight_leads(test, "fold 9")
     fit = Fit(epochs, tuple(range(seed, seed + seeds)), device, threads)
 
-    key = f"real-n{len(rows.positions)}-e{epochs}-s{seeds}-{seed}.npz"
-    scores = {
-        "real": cached(cache and cache / key, lambda: fit.scores(training.select(rows.positions.tolist()), signals))
-    }
-    if not real_only:
-        with tempfile.TemporaryDirectory() as folder:
+    key = f"real-n{len(chosen)}-e{epochs}-s{seeds}-{seed}-{fingerprint(chosen, test)[:16]}.npz"
+    with tempfile.TemporaryDirectory() as folder:
+        made = None
+        if not real_only:  # before the training: a file of other records is found out at once, not in an hour
             path = synthetic or Path(folder) / "synthetic.h5"
-            if not path.exists():
-                write_synthetic(path, rows.asked, model=model, seed=seed, steps=steps, guidance=guidance)
-            scores["synthetic"] = fit.scores(ecgsdk.read_ecgs(path), signals)
+            made = synthetic_source(path, rows, model=model, seed=seed, steps=steps, guidance=guidance)
+        scores = {"real": cached(cache and cache / key, lambda: fit.scores(chosen, signals))}
+        if made is not None:
+            scores["synthetic"] = fit.scores(made, signals)
     figures = {name: evaluated(truth, one) for name, one in scores.items()}
     click.echo(report(figures, rows, truth))
     settings = {"records": len(rows.positions), "skipped": rows.skipped, "epochs": epochs, "seeds": seeds, "seed": seed}
     write_json(json_file, {"model": model, **settings, "test": len(truth), **figures})
+
+
+def synthetic_source(
+    path: Path, rows: Rows, *, model: str | None, seed: int, steps: int | None, guidance: float | None
+) -> ECGSource:
+    """The synthetic records of the rows: from the file, which is written if it is not there.
+
+    Raises:
+        click.ClickException: the file is there, but holds other records.
+    """
+    if not path.exists():
+        write_synthetic(path, rows.asked, model=model, seed=seed, steps=steps, guidance=guidance)
+        return ecgsdk.read_ecgs(path)
+    source, generator = ecgsdk.read_ecgs(path), ecgsdk.load_generator(model)
+    asked = [fitted(condition, generator.card) for condition in rows.asked]
+    wrong = difference(source, asked, generator.provenance(seed=seed, steps=steps, guidance=guidance))
+    if wrong:
+        raise click.ClickException(f"{path} is not what would be written: {wrong}; name another file or remove it")
+    return source
+
+
+def difference(source: ECGSource, asked: Sequence[Condition], provenance: Provenance) -> str:
+    """In what the records differ from those asked for with this provenance; empty if in nothing."""
+    if source.provenance is None:
+        return "it holds real ECGs"
+    for name in ("model_sha256", "seed", "steps", "guidance"):
+        found, wanted = getattr(source.provenance, name), getattr(provenance, name)
+        if found != wanted:
+            return f"its {name} is {found}, not {wanted}"
+    if len(source) != len(asked):
+        return f"it holds {len(source)} records, not {len(asked)}"
+    for i, (made, row) in enumerate(zip(source.conditions, asked)):
+        if made.statements != row.statements:
+            return f"record {i} has the statements {'+'.join(made.statements)}, not {'+'.join(row.statements)}"
+    return ""
+
+
+def fingerprint(*sources: ECGSource) -> str:
+    """SHA-256 over the identifiers and labels of all records, in order."""
+    records = [[source.identifiers, label_matrix(source.conditions).tolist()] for source in sources]
+    return hashlib.sha256(json.dumps(records).encode()).hexdigest()
 
 
 def cached(path: Path | None, make: Callable[[], Scores]) -> Scores:

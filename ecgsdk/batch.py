@@ -40,7 +40,7 @@ class Provenance:
         return asdict(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ECGBatch:
     """Consecutive 12-lead ECGs of one rate and length.
 

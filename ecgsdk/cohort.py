@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,8 +83,9 @@ class Cohort:
         """
         path = Path(path)
         try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                conditions = list(_rows(path, csv.DictReader(file, strict=True)))
+            text = path.read_text(encoding="utf-8-sig")
+            _refuse_blank_lines(path, text)
+            conditions = list(_rows(path, csv.DictReader(io.StringIO(text, newline=""), strict=True)))
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}") from error
         except (UnicodeDecodeError, csv.Error) as error:
@@ -114,6 +116,15 @@ class Cohort:
                 f"{n or 'any'} records asked for from record {start} on, but the cohort has {self.length} in all"
             )
         return left if n is None else n
+
+
+def _refuse_blank_lines(path: Path, text: str) -> None:
+    """A blank line is no row to the csv module: skipping it would move all records after it."""
+    lines = [line.strip() for line in text.rstrip().splitlines()]
+    if "" in lines:
+        raise ConditionError(
+            f'{path}, line {lines.index("") + 1} is blank; write "" for a record of which all is drawn, or delete it'
+        )
 
 
 def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[Condition]:

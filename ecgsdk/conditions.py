@@ -19,7 +19,6 @@ __all__ = [
     "Span",
     "check_known",
     "format_span",
-    "group_statements",
     "parse_span",
 ]
 
@@ -92,7 +91,7 @@ class Condition:
     """What one ECG shows, or is asked to show.
 
     Attributes:
-        statements: SCP-ECG codes; empty when nothing is known or asked.
+        statements: SCP-ECG codes, each once; empty when nothing is known or asked.
         heart_rate: mean ventricular rate in bpm, a (low, high) span to draw from, or None: unknown, to be drawn.
         age: years, span or None likewise.
         sex: "M", "F" or None.
@@ -102,6 +101,9 @@ class Condition:
     heart_rate: float | Span | None = None
     age: float | Span | None = None
     sex: Sex | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "statements", tuple(dict.fromkeys(self.statements)))
 
     def as_dict(self) -> dict[str, object]:
         """The condition as JSON-ready values."""
@@ -133,16 +135,6 @@ class Condition:
                 raise ConditionError(f"a heart rate of {format_span(self.heart_rate)} bpm contradicts {code}")
         if self.sex not in (None, "M", "F"):
             raise ConditionError(f"sex {self.sex!r} is unknown; use M or F")
-
-
-def group_statements(name: str) -> tuple[str, ...]:
-    """Statements of a standard group.
-
-    Raises:
-        ConditionError: no such group; the nearest names are offered.
-    """
-    check_known("group", [name], GROUPS)
-    return GROUPS[name]
 
 
 def check_known(kind: str, names: Iterable[str], known: Iterable[str]) -> None:

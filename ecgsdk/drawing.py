@@ -26,7 +26,7 @@ def random_stream(seed: int, record: int, purpose: int) -> np.random.Generator:
 
     Salmon et al. 2011 (doi 10.1145/2063384.2063405).
     """
-    key = np.array([seed % 2**64, record], dtype=np.uint64)
+    key = np.array([seed, record], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, purpose]))
 
 
@@ -43,15 +43,16 @@ def draw_condition(
     rate = _number("heart_rate", asked.heart_rate, asked, histograms, _rate_limits(asked, limits), first)
     age = _number("age", asked.age, asked, histograms, limits["age"], second)
     sex = asked.sex or ("M" if third < _weights("sex", asked, histograms)[0] else "F")
-    return replace(asked, heart_rate=round(rate, 1), age=round(age, 1), sex=sex)
+    return replace(asked, heart_rate=rate, age=age, sex=sex)
 
 
 def _rate_limits(asked: Condition, limits: Mapping[str, Span]) -> Span:
     """Where a heart rate that was not asked for may lie."""
     stated = set(asked.statements)
-    if not stated or stated & _OTHER_RHYTHMS:
+    named = [bounds for code, bounds in _RATE_BOUNDS.items() if code in stated]
+    if not named and (not stated or stated & _OTHER_RHYTHMS):
         return limits["heart_rate"]
-    low, high = next((bounds for code, bounds in _RATE_BOUNDS.items() if code in stated), _SINUS_RATE)
+    low, high = named[0] if named else _SINUS_RATE
     return max(low, limits["heart_rate"][0]), min(high, limits["heart_rate"][1])
 
 
@@ -64,13 +65,18 @@ def _number(
     uniform: float,
 ) -> float:
     if isinstance(value, tuple):
-        return value[0] + uniform * (value[1] - value[0])
+        return _rounded(value[0] + uniform * (value[1] - value[0]), value)
     if value is not None:
         return float(value)
     edges = np.asarray(histograms["edges"][name], dtype=float)
     cumulated = np.concatenate([[0.0], np.cumsum(_weights(name, asked, histograms))])
     low, high = np.interp(limits, edges, cumulated)
-    return float(np.interp(low + uniform * (high - low), cumulated, edges))
+    return _rounded(float(np.interp(low + uniform * (high - low), cumulated, edges)), limits)
+
+
+def _rounded(value: float, span: Span) -> float:
+    """To a tenth, but within the span."""
+    return min(max(round(value, 1), span[0]), span[1])
 
 
 def _weights(name: str, asked: Condition, histograms: Mapping[str, Any]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,15 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    import onnxruntime
-
     from ecgsdk.cohort import Cohort
     from ecgsdk.conditions import Condition
     from ecgsdk.models import Card, Model
+    from ecgsdk.runtime import Session
 
     Velocity = Callable[[np.ndarray, float], np.ndarray]
 
-__all__ = ["Generator", "integrate", "load_generator"]
+__all__ = ["MOST_RECORDS", "Generator", "integrate", "load_generator"]
+
+MOST_RECORDS = 10**9
+"""Records that one call makes at most."""
 
 _CONDITION_STREAM, _RHYTHM_STREAM, _LATENT_STREAM, _DECODER_STREAM = range(4)
 
@@ -63,8 +66,9 @@ class Generator:
         self._rhythm = open_session(model.graph("rhythm"), device="cpu")
         on_cpu = session_device(self._flow) == "cpu"
         self._threads = (threads or available_cores()) if on_cpu else 1
+        self.integrate = integrate
         self._largest_share = _CPU_SHARE if on_cpu else None
-        self._workers = ThreadPoolExecutor(self._threads)
+        self._workers: tuple[int, ThreadPoolExecutor] | None = None
 
     @property
     def card(self) -> Card:
@@ -119,10 +123,17 @@ class Generator:
             Batches of up to `batch_size` records: float32 mV, conditions as drawn, provenance.
 
         Raises:
-            ConditionError: a condition or rate that the model has not learned.
+            ConditionError: a condition or rate that the model has not learned, a number that makes no sense, or more
+                records than the cohort has. Raised by the call, before the first batch.
         """
-        for condition in cohort.conditions:
-            self.card.check(condition)
+        _check_numbers(seed, start, n, batch_size, steps, guidance)
+        cohort.count(start, n)
+        for position, condition in enumerate(cohort.conditions):
+            try:
+                self.card.check(condition)
+            except ConditionError as error:
+                where = "" if len(cohort.conditions) == 1 else f"condition {position}, counted from 0: "
+                raise ConditionError(f"{where}{error}") from None
         if sampling_rate is not None and sampling_rate not in self.card.sampling_rates:
             rates = ", ".join(f"{rate:g}" for rate in self.card.sampling_rates)
             raise ConditionError(f"{self.card.name} makes {rates} Hz, not {sampling_rate:g}; use one of its rates")
@@ -148,8 +159,19 @@ class Generator:
     def _signals(self, conditions: Sequence[Condition], indices: range, provenance: Provenance) -> np.ndarray:
         share = min(-(-len(indices) // self._threads), self._largest_share or len(indices))
         shares = [slice(first, first + share) for first in range(0, len(indices), share)]
-        tasks = [self._workers.submit(self._share_of, conditions[s], indices[s], provenance) for s in shares]
-        return np.concatenate([task.result() for task in tasks])
+        tasks = [self._pool().submit(self._share_of, conditions[s], indices[s], provenance) for s in shares]
+        try:
+            return np.concatenate([task.result() for task in tasks])
+        except BaseException:
+            for task in tasks:  # or an interrupted process would end only when all of them are done
+                task.cancel()
+            raise
+
+    def _pool(self) -> ThreadPoolExecutor:
+        """The worker threads; new ones in a forked process, which inherits none."""
+        if self._workers is None or self._workers[0] != os.getpid():
+            self._workers = os.getpid(), ThreadPoolExecutor(self._threads)
+        return self._workers[1]
 
     def _share_of(self, conditions: Sequence[Condition], indices: range, provenance: Provenance) -> np.ndarray:
         """Signals of a few records, made in one thread."""
@@ -158,7 +180,7 @@ class Generator:
         beats = self._beats(conditions, condition, indices, seed)
         channels = encode_beats(beats, self.card.latent_shape[1], self.card.seconds)
         noise = _normal(seed, indices, _LATENT_STREAM, self.card.latent_shape)
-        latents = integrate(_guided(self._flow, condition, channels, provenance.guidance), noise, provenance.steps)
+        latents = self.integrate(_guided(self._flow, condition, channels, provenance.guidance), noise, provenance.steps)
         grain = _normal(seed, indices, _DECODER_STREAM, self.card.decoder_noise_shape)
         return to_twelve(self._decoder.run(None, {"latents": latents, "noise": grain})[0])
 
@@ -196,26 +218,38 @@ def integrate(velocity: Velocity, start: np.ndarray, steps: int) -> np.ndarray:
     return state
 
 
-def _guided(
-    session: onnxruntime.InferenceSession, condition: np.ndarray, beats: np.ndarray, guidance: float
-) -> Velocity:
+def _guided(session: Session, condition: np.ndarray, beats: np.ndarray, guidance: float) -> Velocity:
     """Velocity under classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598); weight 1 is none.
 
-    Without condition means without statements, heart rate, age and sex; the beat times stay.
+    Without condition means without statements, heart rate, age, sex and beat times, as in training.
     """
+    nothing = np.zeros_like(condition), np.zeros_like(beats)
 
-    def run(state: np.ndarray, time: float, given: np.ndarray) -> np.ndarray:
+    def run(state: np.ndarray, time: float, condition: np.ndarray, beats: np.ndarray) -> np.ndarray:
         times = np.full(len(state), time, dtype=np.float32)
-        return session.run(None, {"latents": state, "time": times, "condition": given, "beats": beats})[0]
+        return session.run(None, {"latents": state, "time": times, "condition": condition, "beats": beats})[0]
 
     def velocity(state: np.ndarray, time: float) -> np.ndarray:
-        conditional = run(state, time, condition)
+        conditional = run(state, time, condition, beats)
         if guidance == 1:
             return conditional
-        free = run(state, time, np.zeros_like(condition))
+        free = run(state, time, *nothing)
         return free + np.float32(guidance) * (conditional - free)
 
     return velocity
+
+
+def _check_numbers(seed: int, start: int, n: int, batch_size: int, steps: int | None, guidance: float | None) -> None:
+    for name, value, low, high in (
+        ("seed", seed, 0, 2**64 - 1),
+        ("start", start, 0, 2**63 - 1),
+        ("n", n, 1, MOST_RECORDS),
+        ("batch_size", batch_size, 1, MOST_RECORDS),
+        ("steps", 1 if steps is None else steps, 1, 10_000),
+        ("guidance", 1.0 if guidance is None else guidance, 0, 100),
+    ):
+        if not low <= value <= high:
+            raise ConditionError(f"{name} {value} must lie between {low} and {high}")
 
 
 def _normal(seed: int, indices: range, purpose: int, shape: tuple[int, int]) -> np.ndarray:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecgsdk.conditions import check_known
+from ecgsdk.conditions import STATEMENTS, check_known
 from ecgsdk.errors import ConditionError, ModelError
 
 if TYPE_CHECKING:
@@ -77,6 +78,9 @@ class Card:
 
     def check(self, condition: Condition) -> None:
         """Raises ConditionError when the model cannot be asked for this condition."""
+        for code in condition.statements:
+            if code in STATEMENTS and code not in self.statements:
+                raise ConditionError(f"{self.name} has not learned {code}; `ecgsdk models show` lists what it knows")
         check_known("statement", condition.statements, self.statements)
         for name, value, (low, high) in (
             ("heart rate", condition.heart_rate, self.heart_rate),
@@ -120,21 +124,21 @@ def list_models() -> tuple[Card, ...]:
 
 
 def find_model(name: str | Path | None = None) -> Model:
-    """A model by its installed name or its folder; without either, the default one.
+    """A model by its installed name or, if there is none of that name, its folder; without either, the default one.
 
     Raises:
         ModelError: no such model, or its card cannot be used.
     """
-    name = DEFAULT_MODEL if name is None else name
-    if (Path(name) / "card.json").exists():
-        return _open(Path(name))
-    installed = {folder.name: folder for folder in _installed()}
-    if str(name) in installed:
-        return _open(installed[str(name)])
-    if Path(name).is_dir():
-        raise ModelError(f"{name} has no card.json; give a folder that `ecgsdk export` wrote")
+    installed = {model.card.name: model for model in map(_open, _installed())}
+    wanted = DEFAULT_MODEL if name is None else str(name)
+    if wanted in installed:
+        return installed[wanted]
+    if name is not None and (os.path.isfile(os.path.join(wanted, "card.json"))):
+        return _open(Path(wanted))
+    if name is not None and os.path.isdir(wanted):
+        raise ModelError(f"{wanted} has no card.json; give a folder that `ecgsdk export` wrote")
     known = ", ".join(installed) or "none is installed"
-    raise ModelError(f"unknown model {str(name)!r}: neither a model folder nor one of the installed ones ({known})")
+    raise ModelError(f"unknown model {wanted!r}: neither an installed one ({known}) nor a model folder")
 
 
 def _installed() -> list[Path]:
@@ -151,10 +155,32 @@ def _open(folder: Path) -> Model:
         values = json.loads(content)
         if values.get("card_format") != CARD_FORMAT:
             raise ModelError(f"{path} has card format {values.get('card_format')}, this ecgsdk reads {CARD_FORMAT}")
+        _check_facts(values)
         facts: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
         card = Card(**facts)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} is no model card ({error}); install or export the model again") from None
+    except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+        raise ModelError(f"{path} is no model card ({error!s}); install or export the model again") from None
     return Model(folder, card, hashlib.sha256(content).hexdigest())
+
+
+def _check_facts(values: dict[str, Any]) -> None:
+    """Raises one of the errors of a wrong type or value where generation would end in one later."""
+    single = dict.fromkeys(("steps", "guidance", "seconds", "sampling_rates"), 1)
+    double = dict.fromkeys(("latent_shape", "decoder_noise_shape", "heart_rate", "age"), 2)
+    for name, count in (single | double).items():
+        given = values[name] if isinstance(values[name], list) else [values[name]]
+        if len(given) != count or not all(isinstance(v, (int, float)) and v > 0 for v in given):
+            raise ValueError(f"{name} is {values[name]!r}, not {count} positive number{'s' * (count > 1)}")
+    if values["name"] != str(values["name"]) or not all(isinstance(code, str) for code in values["statements"]):
+        raise ValueError("name or statements are no text")
+    for name in ("rhythm", "flow", "decoder"):
+        if not all(isinstance(values["graphs"][name][key], str) for key in ("file", "sha256")):
+            raise ValueError(f"graph {name} has no file and sha256")
+    histograms = values["histograms"]
+    cells = {name: len(edges) - 1 for name, edges in histograms["edges"].items()} | {"sex": 2}
+    for code in ("all", *values["statements"]):
+        for name, count in cells.items():
+            if len(histograms[code][name]) != count or min(histograms[code][name]) < 0:
+                raise ValueError(f"the histogram of {name} for {code} is not {count} counts")

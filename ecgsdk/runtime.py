@@ -11,10 +11,14 @@ from ecgsdk.errors import ModelError, RuntimeSetupError
 if TYPE_CHECKING:
     import onnxruntime
 
+    Session = onnxruntime.InferenceSession
+
 __all__ = ["DEVICES", "available_cores", "open_session", "session_device"]
 
 DEVICES = ("auto", "cpu", "cuda")
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+# TF32 would round each factor to eleven bits.
+_OPTIONS = {"cpu": _PROVIDERS["cpu"], "cuda": (_PROVIDERS["cuda"], {"use_tf32": 0})}
 
 
 def open_session(graph: bytes, *, device: str = "auto") -> onnxruntime.InferenceSession:
@@ -39,9 +43,9 @@ def open_session(graph: bytes, *, device: str = "auto") -> onnxruntime.Inference
     options.inter_op_num_threads = 1
     names = ["cpu"] if device == "cpu" else [name for name in ("cuda", "cpu") if _offers(runtime, name)]
     try:
-        session = runtime.InferenceSession(graph, options, providers=[_PROVIDERS[name] for name in names])
+        session = runtime.InferenceSession(graph, options, providers=[_OPTIONS[name] for name in names])
     except Exception as error:  # onnxruntime raises a dozen kinds, none of them public
-        raise ModelError(f"ONNX Runtime cannot load a graph: {str(error).splitlines()[0]}") from None
+        raise ModelError(f"ONNX Runtime cannot load a graph: {' '.join(str(error).split()) or error!r}") from None
     if device == "cuda" and session_device(session) != "cuda":
         raise RuntimeSetupError(
             "--device cuda: ONNX Runtime could not start CUDA; check driver, CUDA and cuDNN, or use --device cpu"

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+import ecgsdk
+from ecgsdk.batch import ECGBatch
 from ecgsdk.conditions import Condition
+from ecgsdk.generator import integrate
 from ecgsdk.leads import to_twelve
 from ecgsdk.resampling import resample
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
-SCRIPTS = ("conditions.py", "intervals_ludb.py", "speed.py", "utility.py")
+SCRIPTS = ("conditions.py", "intervals_ludb.py", "speed.py", "steps.py", "utility.py")
 
 
 @pytest.fixture(autouse=True)
@@ -212,6 +221,74 @@ def test_scores_are_kept(tmp_path):
     assert cached(None, lambda: scores) is scores
 
 
+def test_the_cache_is_named_after_rows_and_labels(ptbxl_folder):
+    from utility import fingerprint
+
+    from ecgsdk.readers import read_ptbxl
+
+    source = read_ptbxl(ptbxl_folder)
+    others = replace(source, conditions=source.conditions[::-1])
+    assert len({fingerprint(source, one) for one in (source, source.select(range(5)), others)}) == 3
+    assert fingerprint(source, others) == fingerprint(read_ptbxl(ptbxl_folder, sampling_rate=500), others)
+
+
+@pytest.fixture
+def rows():
+    from utility_data import Rows
+
+    asked = (Condition(("NORM",), age=40.0), Condition(("LVH", "LAFB")), Condition())
+    return Rows(np.arange(3), asked, skipped=0)
+
+
+@pytest.fixture
+def synthetic_file(rows, tmp_path):
+    from utility import synthetic_source
+
+    path = tmp_path / "synthetic.h5"
+    assert len(synthetic_source(path, rows, model=None, seed=3, steps=2, guidance=1.0)) == 3
+    return path
+
+
+def test_a_synthetic_file_is_taken_again(synthetic_file, rows):
+    from utility import synthetic_source
+
+    before = synthetic_file.read_bytes()
+    source = synthetic_source(synthetic_file, rows, model=None, seed=3, steps=2, guidance=1.0)
+    assert [condition.statements for condition in source.conditions] == [("NORM",), ("LVH", "LAFB"), ()]
+    assert synthetic_file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked", "said"),
+    [
+        ({"seed": 4}, None, "its seed is 3, not 4"),
+        ({"steps": 3}, None, "its steps is 2, not 3"),
+        ({"guidance": 1.5}, None, "its guidance is 1.0, not 1.5"),
+        ({}, [0, 1], "it holds 3 records, not 2"),
+        ({}, [0, 2, 1], "record 1 has the statements LVH+LAFB, not "),
+    ],
+)
+def test_a_synthetic_file_of_other_records_is_refused(synthetic_file, rows, settings, asked, said):
+    from utility import synthetic_source
+
+    if asked is not None:
+        rows = replace(rows, asked=tuple(rows.asked[i] for i in asked))
+    with pytest.raises(click.ClickException, match=re.escape(f"synthetic.h5 is not what would be written: {said}")):
+        synthetic_source(synthetic_file, rows, **{"model": None, "seed": 3, "steps": 2, "guidance": 1.0, **settings})
+
+
+def test_another_models_and_real_records_are_told_apart(ptbxl_folder, provenance):
+    from utility import difference
+
+    from ecgsdk.readers import read_ptbxl
+
+    real = read_ptbxl(ptbxl_folder)
+    made = replace(real, provenance=provenance)
+    assert difference(real, real.conditions, provenance) == "it holds real ECGs"
+    assert difference(made, real.conditions, provenance) == ""
+    assert "model_sha256" in difference(made, real.conditions, replace(provenance, model_sha256="cd"))
+
+
 @pytest.fixture
 def one_thread():
     """PyTorch on one thread: several that wait for each other take minutes where other work has the cores."""
@@ -254,8 +331,38 @@ def test_bounds_say_what_is_met():
     }
     checks = bounds({"norm": {60.0: row}}, drawn)
     assert [check["met"] for check in checks] == [True, True, True, True, False]
+    unmeasured = {"norm": {60.0: row, 80.0: {**row, "heart_rate": math.nan}}}
+    assert not bounds(unmeasured, drawn)[0]["met"]
     nothing = {name: {**values, "pr_ms": math.nan} for name, values in drawn.items()}
     assert not bounds({"norm": {60.0: row}}, nothing)[-1]["met"]
+
+
+@dataclass
+class Decay:
+    """A generator whose flow decays exponentially: what each integrator makes of it is known."""
+
+    integrate: Callable = integrate
+    card = SimpleNamespace(sampling_rates=(100.0,))
+
+    def generate(self, cohort, n, *, seed, steps):
+        start = np.random.default_rng(seed).normal(size=(n, 12, 1000)).astype(np.float32)
+        conditions = tuple(cohort.condition(i) for i in range(n))
+        yield ECGBatch(self.integrate(lambda x, _: -x, start, steps), 100.0, conditions, tuple(map(str, range(n))))
+
+
+def test_the_integrators_are_compared(monkeypatch, tmp_path):
+    import steps
+
+    assert steps.euler(lambda x, _: x, np.ones(1, np.float32), 4) == pytest.approx(1.25**4)
+    path = tmp_path / "steps.json"
+    monkeypatch.setitem(vars(ecgsdk), "load_generator", lambda model: Decay())
+    result = CliRunner().invoke(steps.main, ["-n", "2", "--json", str(path)])
+    head, _, *lines = result.output.splitlines()
+    assert head == "| integrator | evaluations | error | < 0.5 Hz | 0.5–5 Hz | 5–45 Hz |"
+    assert [line.split(" | ")[0] for line in lines] == ["| ours"] * 6 + ["| Euler, even steps"] * 6
+    errors = {(row["integrator"], row["evaluations"]): row["error"] for row in json.loads(path.read_text())["rows"]}
+    assert errors["Euler, even steps", 10] == pytest.approx(1 - math.e * 0.9**10, rel=0.01)
+    assert errors["ours", 10] < errors["Euler, even steps", 10] / 4
 
 
 def test_tables_and_files_say_what_is_unknown(tmp_path):

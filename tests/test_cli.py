@@ -350,9 +350,12 @@ def test_plot(monkeypatch):
     assert run("plot", "afib.h5", "-o", "afib.svg").stdout == "drew record 0 of afib.h5 to afib.svg\n"
     result = run("plot", "afib.h5", "--record", 4, "--record", 2, "-o", "x.pdf", "--force")
     assert result.stdout == "drew records 4, 2 of afib.h5 to x.pdf\n"
+    run("plot", "afib.h5", "-o", "y.png", "--leads", "i,V1,avf", "--seconds", 2.5, "--columns", 2)
+    usual = {"leads": ["II"], "seconds": 10, "columns": 1, "overwrite": False}
     assert drawn == [
-        ("afib.h5", "afib.svg", (0,), {"overwrite": False}),
-        ("afib.h5", "x.pdf", (4, 2), {"overwrite": True}),
+        ("afib.h5", "afib.svg", (0,), usual),
+        ("afib.h5", "x.pdf", (4, 2), {**usual, "overwrite": True}),
+        ("afib.h5", "y.png", (0,), {**usual, "leads": ["I", "V1", "aVF"], "seconds": 2.5, "columns": 2}),
     ]
 
 

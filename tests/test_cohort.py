@@ -127,3 +127,16 @@ def test_how_many_records_are_made():
     for start, n in ((0, 3), (1, 2), (2, None)):
         with pytest.raises(ConditionError, match="the cohort has 2 in all"):
             pair.count(start, n)
+
+
+def test_a_blank_line_is_refused_as_it_would_move_the_records_after_it(tmp_path):
+    path = tmp_path / "cohort.csv"
+    path.write_text("statements\nNORM\n\nLVH\n")
+    with pytest.raises(ConditionError, match="line 3 is blank"):
+        Cohort.from_csv(path)
+    path.write_text('statements\nNORM\n""\nLVH\n\n')
+    assert [c.statements for c in Cohort.from_csv(path).conditions] == [("NORM",), (), ("LVH",)]
+
+
+def test_a_statement_asked_for_twice_counts_once():
+    assert Cohort.of(Condition(("MI", "CLBBB", "MI"))).conditions[0].statements == ("MI", "CLBBB")

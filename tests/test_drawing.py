@@ -44,6 +44,18 @@ def test_a_sinus_rhythm_that_is_not_called_slow_or_fast_is_neither():
     assert all(50 <= c.heart_rate <= 100 for c in draws(Condition(("NORM",))))
 
 
+def test_slow_and_fast_sinus_rhythms_are():
+    tables = {**HISTOGRAMS, "SBRAD": HISTOGRAMS["NORM"], "STACH": HISTOGRAMS["AFIB"], "PACE": HISTOGRAMS["NORM"]}
+    for codes, low, high in ((("SBRAD",), 40, 60), (("STACH",), 100, 150), (("SBRAD", "PACE"), 40, 60)):
+        drawn = [draw_condition(Condition(codes), tables, LIMITS, random_stream(3, i, 0)) for i in range(60)]
+        assert all(low <= c.heart_rate <= high for c in drawn), codes
+
+
+def test_what_is_asked_for_is_not_rounded():
+    assert draws(Condition(("NORM",), 72.55, 33.333), 1)[0].heart_rate == 72.55
+    assert 60.01 <= draws(Condition((), (60.01, 60.04)), 1)[0].heart_rate <= 60.04
+
+
 def test_asking_for_the_age_does_not_change_the_heart_rate():
     free, aged = draws(Condition(("NORM",)), 9), draws(Condition(("NORM",), None, 30.0), 9)
     assert [c.heart_rate for c in free] == [c.heart_rate for c in aged]

@@ -65,6 +65,36 @@ def test_a_card_that_is_none(copy, content):
         find_model(copy)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("latent_shape", [8]),
+        ("statements", 5),
+        ("graphs", {"flow": {}}),
+        ("graphs", []),
+        ("heart_rate", [35]),
+        ("sampling_rates", []),
+        ("histograms", {}),
+        ("seconds", "10"),
+        ("steps", 0),
+    ],
+)
+def test_a_card_with_a_wrong_value(copy, name, value):
+    card = json.loads((copy / "card.json").read_text())
+    (copy / "card.json").write_text(json.dumps(card | {name: value}))
+    with pytest.raises(ModelError, match=r"card\.json is no model card"):
+        find_model(copy)
+
+
+def test_a_folder_here_does_not_hide_an_installed_model(copy, monkeypatch):
+    (copy / "flow.onnx").unlink()
+    copy.rename(copy.parent / DEFAULT_MODEL)
+    monkeypatch.chdir(copy.parent)
+    assert find_model(DEFAULT_MODEL).graph("flow")
+    with pytest.raises(ModelError, match=r"flow\.onnx"):
+        find_model(f"./{DEFAULT_MODEL}").graph("flow")
+
+
 def test_unknown_models(tmp_path):
     with pytest.raises(ModelError, match="unknown model 'nope'.*ptbxl-flow"):
         find_model("nope")

@@ -13,42 +13,47 @@ from ecgsdk_cli.main import main
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line.strip()
-    for block in re.findall(r"```(?:sh|bash)\n(.*?)```", README, re.DOTALL)
-    for line in block.replace("\\\n", " ").splitlines()
-    if line.strip().startswith("ecgsdk ")
-]
+FENCES = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 TRAINING = ("ecgsdk train", "ecgsdk export")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("readme")
-    (path / "cohort.csv").write_text("statements,heart_rate,age,sex\nCLBBB+MI,62,71,F\nAFIB,,80,\n,,,\n")
-    return path
+def commands(block):
+    """The ecgsdk commands of a block in order, those that train left out."""
+    parts = [part.strip() for line in block.replace("\\\n", " ").splitlines() for part in line.split("&&")]
+    return [part for part in parts if part.startswith("ecgsdk ") and not part.startswith(TRAINING)]
+
+
+BLOCKS = [found for found in (commands(block) for kind, block in FENCES if kind in ("", "sh", "bash")) if found]
 
 
 def test_there_are_commands_to_run():
-    assert len(COMMANDS) >= 5
+    assert [block[0].split()[1] for block in BLOCKS] == ["generate", "generate"]
+    assert sum(map(len, BLOCKS)) >= 7
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith(TRAINING)])
-def test_command(command, folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    arguments = shlex.split(command, comments=True)[1:]
-    # As many records as the README asks for would take minutes: the rest of the command stays as it is.
-    for position, word in enumerate(arguments):
-        if word == "-n" and int(arguments[position + 1]) > 12:
-            arguments[position + 1] = "12"
-    result = CliRunner().invoke(main, arguments)
-    assert result.exit_code == 0, result.output
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block[0])
+def test_commands_of_a_block_run_one_after_the_other(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("cohort.csv").write_text("statements,heart_rate,age,sex\nCLBBB+MI,62,71,F\nAFIB,,80,\n,,,\n")
+    for command in block:
+        result = CliRunner().invoke(main, shortened(shlex.split(command, comments=True)[1:]))
+        assert result.exit_code == 0, f"{command}\n{result.output}"
 
 
-def test_python_example(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def shortened(arguments):
+    """The arguments with 12 records at most: as many as the README asks for would take minutes."""
+    return ["12" if before == "-n" and int(word) > 12 else word for before, word in zip(["", *arguments], arguments)]
+
+
+def test_python_example(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (example,) = [block for kind, block in FENCES if kind == "python"]
     exec(compile(example, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("path", ["README.md", *(f"docs/{file.name}" for file in sorted((ROOT / "docs").glob("*.md")))])
+def test_no_gap_is_left_to_fill(path):
+    assert re.findall(r".*@@.*", (ROOT / path).read_text(encoding="utf-8")) == []
 
 
 def test_ci_runs_the_test_command():

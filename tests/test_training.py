@@ -90,9 +90,10 @@ def test_a_stopped_run_ends_as_an_unbroken_one(run, tmp_path):
         calls += 1
         assert calls < 10
     assert calls >= 2
-    stopped, unbroken = (load_stage(folder, "flow")["networks"]["flow"] for folder in (tmp_path, run))
-    for name, weights in unbroken.items():
-        assert torch.allclose(stopped[name], weights, atol=1e-6), name
+    stopped, unbroken = (load_stage(folder, "flow")["networks"] for folder in (tmp_path, run))
+    for network in ("flow", "average"):
+        for name, weights in unbroken[network].items():
+            assert torch.allclose(stopped[network][name], weights, atol=1e-6), name
 
 
 def test_an_exported_model_generates(run, tmp_path):
@@ -133,6 +134,38 @@ def test_settings_round_trip_and_unknown_ones_are_named():
     assert TrainConfig.from_dict(json.loads(json.dumps(TINY.as_dict()))) == TINY
     with pytest.raises(TrainingError, match="unknown setting 'stepz'"):
         TrainConfig.from_dict({"stepz": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("flow_steps", "x"),
+        ("flow_steps", 0),
+        ("seed", None),
+        ("flow_rate", -1.0),
+        ("flow_widths", [8]),
+        ("flow_batch", 1.5),
+    ],
+)
+def test_settings_of_the_wrong_kind_are_named(name, value):
+    with pytest.raises(TrainingError, match=f"setting {name} cannot be"):
+        TrainConfig.from_dict({name: value})
+
+
+def test_a_failed_start_leaves_no_settings_behind(tmp_path):
+    with pytest.raises(TrainingError, match="needs the PTB-XL folder"):
+        train(tmp_path / "new", config=TINY, device="cpu")
+    with pytest.raises(TrainingError, match="is missing"):
+        export(tmp_path / "new", tmp_path / "out", version="0")
+    assert not (tmp_path / "new" / "config.json").exists()
+
+
+def test_export_overwrites_nothing_but_a_model(run, tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis.txt").write_text("years of work")
+    with pytest.raises(WriteError, match="holds other files too"):
+        export(run, tmp_path / "precious", version="0", overwrite=True)
+    assert (tmp_path / "precious" / "thesis.txt").exists()
 
 
 def test_broken_records_are_left_out():

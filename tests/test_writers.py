@@ -229,7 +229,7 @@ def test_process_survives_a_file_system_that_takes_no_more(tmp_path: Path, name:
         ("gone/ecgs.h5", {}, "gone does not exist"),
         ("folder.h5", {"overwrite": True}, "is a folder"),
         ("file/", {"overwrite": True}, "is a file"),
-        ("folder.h5/", {"overwrite": True}, "holds more than WFDB records"),
+        ("folder.h5/", {"overwrite": True}, "holds other files too"),
     ],
 )
 def test_impossible_targets_are_refused_at_once(

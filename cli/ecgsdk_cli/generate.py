@@ -72,20 +72,24 @@ class _Options:
 @click.option("--conditions", metavar="CSV", help="One record a row: statements (joined by +), heart_rate, age, sex.")
 @click.option("--heart-rate", type=SpanType(), help="Mean ventricular rate in bpm; drawn when not given.")
 @click.option("--age", type=SpanType(), help="Years; drawn when not given.")
-@click.option("--sex", type=click.Choice(["M", "F"]), help="Drawn when not given.")
+@click.option("--sex", type=click.Choice(["M", "F"], case_sensitive=False), help="Drawn when not given.")
 @click.option(
-    "-n", "n", type=click.IntRange(min=1), help="Number of records; default: one a group, or each row of the CSV."
+    "-n", "n", type=click.IntRange(1, 10**9), help="Number of records; default: one a group, or each row of the CSV."
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Same seed, same records; drawn and printed when not given.")
-@click.option("--start", type=click.IntRange(min=0), default=0, show_default=True, help="Index of the first record.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**64 - 1), help="Same seed, same records; drawn and printed when not given."
+)
+@click.option(
+    "--start", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Index of the first record."
+)
 @click.option("--sampling-rate", type=float, metavar="HZ", help="One of the model's rates; default: its first.")
 @click.option("--format", "format_name", metavar="NAME", help="hdf5, wfdb or npz; default: told by the output's name.")
 @click.option("-o", "--output", required=True, metavar="PATH", help="File to write; a folder for WFDB.")
 @click.option("--model", metavar="NAME|FOLDER", help="A model of `ecgsdk models` or a model folder; default: ours.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="Threads on the CPU; default: the runtime's choice.")
-@click.option("--steps", type=click.IntRange(min=1), help="Flow evaluations; default: the model's.")
-@click.option("--guidance", type=click.FloatRange(min=0), help="Guidance weight, 1 is none; default: the model's.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads on the CPU; default: one a core.")
+@click.option("--steps", type=click.IntRange(1, 10_000), help="Flow evaluations; default: the model's.")
+@click.option("--guidance", type=click.FloatRange(0, 100), help="Guidance weight, 1 is none; default: the model's.")
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from typing import NoReturn
 
 import click
@@ -33,12 +34,22 @@ class CommandGroup(click.Group):
         return importlib.import_module(module).command if module else None
 
     def invoke(self, ctx: click.Context) -> object:
+        # What is asked to end by `timeout` or a service manager tidies up as after Ctrl-C.
+        signal.signal(signal.SIGTERM, _interrupt)
         try:
             return super().invoke(ctx)
         except ecgsdk.EcgsdkError as error:
             _fail(ctx, str(error))
         except KeyboardInterrupt:
             _fail(ctx, "interrupted")
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            _fail(ctx, f"{error.filename or 'the file system'}: {error.strerror or error}")
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _fail(ctx: click.Context, message: str) -> NoReturn:

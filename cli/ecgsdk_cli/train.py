@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ __all__ = ["command"]
 
 _EPILOG = """\b
 Examples:
-  ecgsdk train ptb-xl/ --run run/                        # everything, about 2.5 hours on two cores
+  ecgsdk train ptb-xl/ --run run/                        # everything, sized for two cores
   ecgsdk train ptb-xl/ --run run/ --config gpu           # larger, for a GPU
   ecgsdk train --run run/ --stages flow                  # one stage, from its last checkpoint
   ecgsdk train ptb-xl/ --run try/ --set flow_steps=200 --set autoencoder_steps=100
@@ -39,7 +38,8 @@ Examples:
 def command(**options: Any) -> None:
     """Train a generator on PTB-XL: folds 1 to 8, with fold 9 held out to measure.
 
-    PTBXL is the folder that PhysioNet publishes. A run that was stopped goes on from its last checkpoint.
+    PTBXL is the folder that PhysioNet publishes. A run that was stopped goes on from its last checkpoint. Only the
+    gpu config has the adversarial stage, which gives the decoder the grain of real recordings.
     """
     training = import_training("train")
     minutes = options["max_minutes"]
@@ -73,7 +73,7 @@ def _config(folder: Path, name: str | None, settings: tuple[str, ...], seed: int
         values[key] = _value(key, text, values)
     if seed is not None:
         values["seed"] = seed
-    return dataclasses.replace(TrainConfig.from_dict(values))
+    return TrainConfig.from_dict(values)
 
 
 def _value(key: str, text: str, values: dict[str, object]) -> object:

@@ -136,7 +136,7 @@ def adversarial_stage(
         optimizers,
         config.adversarial_steps,
         step,
-        _evaluation(encoder, cast("Decoder", ema.average.module), validation),
+        _evaluation(encoder, cast("Decoder", ema.average), validation),
     )
 
 

@@ -14,7 +14,7 @@ __all__ = ["CONFIGS", "TrainConfig"]
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of all stages. The defaults fit two CPU cores in about two and a half hours."""
+    """Settings of all stages. The defaults are sized for two CPU cores and an afternoon, `CONFIGS["gpu"]` for a GPU."""
 
     statements: tuple[str, ...] = tuple(STATEMENTS)
     sampling_rate: int = 100
@@ -28,7 +28,7 @@ class TrainConfig:
     decoder_blocks: int = 2
     decoder_noise: int = 8
     latent_noise: float = 0.05
-    autoencoder_steps: int = 4000
+    autoencoder_steps: int = 3000
     autoencoder_batch: int = 64
     autoencoder_rate: float = 2e-3
 
@@ -39,7 +39,7 @@ class TrainConfig:
 
     flow_widths: tuple[int, int, int] = (80, 144, 256)
     flow_dropout: float = 0.05
-    flow_steps: int = 9000
+    flow_steps: int = 6500
     flow_batch: int = 96
     flow_rate: float = 1e-3
     flow_ema: float = 0.9995
@@ -67,8 +67,25 @@ class TrainConfig:
         unknown = sorted(set(values) - known)
         if unknown:
             raise TrainingError(f"unknown setting {unknown[0]!r}; the settings are the fields of TrainConfig")
+        for field in dataclasses.fields(cls):
+            if field.name in values:
+                _check_setting(field.name, values[field.name], field.default)
         settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**settings)
+
+
+def _check_setting(name: str, value: object, default: object) -> None:
+    """Raises TrainingError when a value is not of the default's kind, or not positive where it must be."""
+    if isinstance(default, tuple):
+        kind = type(default[0])
+        fits = isinstance(value, (list, tuple)) and len(value) > 0 and all(isinstance(item, kind) for item in value)
+        fits = fits and (kind is str or len(value) == len(default))  # type: ignore[arg-type]
+    else:
+        kinds = (int, float) if isinstance(default, float) else (int,)
+        least = 0 if isinstance(default, float) or name in ("adversarial_steps", "seed") else 1
+        fits = isinstance(value, kinds) and not isinstance(value, bool) and least <= value < 2**32
+    if not fits:
+        raise TrainingError(f"setting {name} cannot be {value!r}; the default is {default!r}")
 
 
 CONFIGS = {

@@ -114,11 +114,18 @@ def load_prepared(path: Path, config: TrainConfig) -> Prepared:
             values = {key: stored[key] for key in stored.files}
     except FileNotFoundError:
         raise TrainingError(f"{path} is missing; run the prepare stage first") from None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise TrainingError(f"{path} is damaged ({error}); run the prepare stage again") from None
-    if tuple(values.pop("codes")) != config.statements:
-        raise TrainingError(f"{path} was prepared for other statements; run the prepare stage again")
-    return Prepared(resolution_uv=int(values.pop("resolution_uv")), **values)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise TrainingError(f"{path} is damaged ({error}); delete it and run the prepare stage again") from None
+    try:
+        codes, resolution = tuple(values.pop("codes")), int(values.pop("resolution_uv"))
+        prepared = Prepared(resolution_uv=resolution, **values)
+    except (KeyError, TypeError) as error:
+        raise TrainingError(
+            f"{path} is no prepared file ({error}); delete it and run the prepare stage again"
+        ) from None
+    if codes != config.statements:
+        raise TrainingError(f"{path} was prepared for other statements; delete it and run the prepare stage again")
+    return prepared
 
 
 def fit_for_training(eight: np.ndarray, beats: Sequence[np.ndarray]) -> np.ndarray:
@@ -140,7 +147,7 @@ def _prepared_batches(batches: Iterator[ECGBatch], config: TrainConfig) -> Itera
             "age": np.array([np.nan if c.age is None else c.age for c in conditions], np.float32),
             "sex": np.array([{"M": 0, "F": 1}.get(c.sex or "", -1) for c in conditions], np.int8),
             "heart_rate": np.array([heart_rate(beats[i]) for i in keep], np.float32),
-            "beats": np.stack([_padded(beats[i]) for i in keep]),
+            "beats": np.array([_padded(beats[i]) for i in keep], np.float32).reshape(len(keep), MOST_BEATS),
             "identifiers": np.array([batch.identifiers[i] for i in keep], dtype="U32"),
         }
 

@@ -6,8 +6,10 @@ import hashlib
 import io
 import json
 import warnings
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,10 +27,12 @@ from ecgsdk.training.data import TRAINING_FOLDS, load_prepared
 from ecgsdk.training.flow import build_flow
 from ecgsdk.training.loop import load_stage
 from ecgsdk.training.rhythm import build_rhythm
-from ecgsdk.training.train import run_config
-from ecgsdk.writers.atomic import discard, publish, staging_path
+from ecgsdk.training.train import HISTORY, run_config
+from ecgsdk.writers.atomic import check_target, discard, publish, staging_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ecgsdk.training.config import TrainConfig
     from ecgsdk.training.data import Prepared
     from ecgsdk.training.networks import Rhythm
@@ -82,7 +86,7 @@ def export(
         folder: the run's folder.
         target: the model folder; its name is the model's.
         version: of the model.
-        command, device: how it was trained, for the card.
+        command, device: how it was trained, for the card; default: as the run's own history tells.
         steps: default number of flow evaluations.
 
     Raises:
@@ -90,8 +94,7 @@ def export(
             standard deviation at any of three batch sizes.
         WriteError: the target exists and `overwrite` is off.
     """
-    if target.exists() and not overwrite:
-        raise WriteError(f"{target} exists; use --force to overwrite it")
+    check_target(target, overwrite=overwrite, folder=True, ours=lambda f: f.name == "card.json" or f.suffix == ".onnx")
     config = run_config(folder)
     prepared = load_prepared(folder / "train.npz", config)
     networks, done = _networks(folder, config)
@@ -147,7 +150,7 @@ def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], 
 
 
 def _load_average(network: nn.Module, stored: dict) -> None:
-    prefix = "average.module."
+    prefix = "average."
     average = stored["networks"]["average"]
     network.load_state_dict({k.removeprefix(prefix): v for k, v in average.items() if k.startswith(prefix)})
 
@@ -262,17 +265,35 @@ def _card(
 def _with_training(
     card: Card, folder: Path, config: TrainConfig, command: str, device: str, done: dict[str, int], records: int
 ) -> Card:
-    from dataclasses import replace
-
-    logged = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    held_out = {
-        stage: {k: v for k, v in last.items() if k.startswith(("val_", "power_"))}
-        for stage in done
-        for last in [row for row in logged if row["stage"] == stage and any(k.startswith("val_") for k in row)][-1:]
+    history = _json_lines(folder / HISTORY)
+    training = {
+        "command": command or "; ".join(dict.fromkeys(row["command"] for row in history)),
+        "device": device or "; ".join(dict.fromkeys(row["device"] for row in history)),
+        "seed": config.seed,
+        "steps_done": done,
+        "config": {name: value for name, value in config.as_dict().items() if name != "statements"},
     }
-    settings = {k: v for k, v in config.as_dict().items() if k != "statements"}
-    training = {"command": command, "device": device, "seed": config.seed, "steps_done": done, "config": settings}
-    return replace(card, data=_DATA | {"records": records}, training=training, metrics={"fold_9": held_out})
+    metrics = {"fold_9": _held_out(_json_lines(folder / "metrics.jsonl"), done)}
+    return replace(card, data=_DATA | {"records": records}, training=training, metrics=metrics)
+
+
+def _held_out(logged: list[dict[str, Any]], stages: Iterable[str]) -> dict[str, dict[str, float]]:
+    """The last figures on held-out records that each stage has logged."""
+    table = {}
+    for stage in stages:
+        rows = [row for row in logged if row["stage"] == stage and any(key.startswith("val_") for key in row)]
+        if rows:
+            table[stage] = {key: v for key, v in rows[-1].items() if key.startswith(("val_", "power_"))}
+    return table
+
+
+def _json_lines(path: Path) -> list[dict[str, Any]]:
+    """Lines of a run's log; none where there is none, and without a last line that a kill cut off."""
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        with suppress(ValueError):
+            rows.append(json.loads(line))
+    return rows
 
 
 def _write(target: Path, graphs: dict[str, bytes], card: Card) -> None:

@@ -55,7 +55,7 @@ def flow_stage(
     @torch.no_grad()
     def evaluate() -> dict[str, float]:
         return {
-            f"{name}_loss": _fixed_loss(ema.average.module, encoder, data)
+            f"{name}_loss": _fixed_loss(ema.average, encoder, data)
             for name, data in (("train", train), ("val", validation))
         }
 

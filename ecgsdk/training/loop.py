@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import time
@@ -38,15 +39,13 @@ class Ema(nn.Module):
     def __init__(self, network: nn.Module, decay: float) -> None:
         super().__init__()
         self.decay = decay
-        self.average = torch.optim.swa_utils.AveragedModel(
-            network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(decay), use_buffers=False
-        )
+        self.average = copy.deepcopy(network).requires_grad_(False)
 
     def update(self, network: nn.Module, step: int) -> None:
         """One step; `step` counts from 0."""
         decay = min(self.decay, (1 + step) / (10 + step))
         with torch.no_grad():
-            averages: list[torch.Tensor] = list(self.average.module.parameters())
+            averages: list[torch.Tensor] = list(self.average.parameters())
             values: list[torch.Tensor] = list(network.parameters())
             torch._foreach_lerp_(averages, values, 1 - decay)
 
@@ -109,9 +108,7 @@ def run_stage(stage: Stage, folder: Path, *, quiet: bool = True, max_seconds: fl
         figures = stage.step(step)
         last = step + 1 == stage.steps
         if (step + 1) % _LOG_EVERY == 0 or last:
-            logged = {key: round(float(value), 5) for key, value in figures.items()}
-            if not math.isfinite(sum(logged.values())):
-                raise TrainingError(f"{stage.name}: the loss is not finite at step {step + 1}; lower its learning rate")
+            logged = _finite(figures, stage, step)
             if stage.evaluate and ((step + 1) % stage.evaluate_every == 0 or last):
                 logged |= stage.evaluate()
             bar.set_postfix(logged)
@@ -120,11 +117,22 @@ def run_stage(stage: Stage, folder: Path, *, quiet: bool = True, max_seconds: fl
         now = time.monotonic()
         out_of_time = max_seconds is not None and now - began > max_seconds
         if now - saved > stage.config.checkpoint_seconds or last or out_of_time:
+            _finite(figures, stage, step)
             _save(stage, folder, step + 1)
             saved = now
         if out_of_time and not last:
             return False
     return True
+
+
+def _finite(figures: dict[str, torch.Tensor], stage: Stage, step: int) -> dict[str, float]:
+    """The figures to log; raises TrainingError when one is not finite, before a checkpoint keeps it."""
+    logged = {key: round(float(value), 5) for key, value in figures.items()}
+    if not math.isfinite(sum(logged.values())):
+        raise TrainingError(
+            f"{stage.name}: the loss is not finite at step {step + 1}; begin a new run with a lower learning rate"
+        )
+    return logged
 
 
 def load_stage(folder: Path, name: str) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["STAGES", "run_config", "train"]
+__all__ = ["HISTORY", "STAGES", "run_config", "train"]
 
+HISTORY = "history.jsonl"
 STAGES = ("prepare", "rhythm", "autoencoder", "adversarial", "flow")
 
 
@@ -57,8 +60,10 @@ def train(
     for name in stages:
         if name == "prepare":
             _prepare(folder, ptbxl, config, quiet)
+            (folder / "config.json").write_text(json.dumps(config.as_dict(), indent=2) + "\n")
         elif name != "adversarial" or config.adversarial_steps:
             stage = _stage(name, folder, config, pick_device(device))
+            _note(folder, name, pick_device(device))
             left = None if max_seconds is None else max_seconds - (time.monotonic() - began)
             if not run_stage(stage, folder, quiet=quiet, max_seconds=left):
                 return False
@@ -66,17 +71,22 @@ def train(
 
 
 def run_config(folder: Path, config: TrainConfig | None = None) -> TrainConfig:
-    """The settings of the run in `folder`, written there when it is new."""
+    """The settings of the run in `folder`, or for a new one those given."""
     path = folder / "config.json"
-    if path.exists():
-        stored = _read_config(path)
-        if config is not None and config != stored:
-            raise TrainingError(f"{path} has other settings; name another folder, or leave the settings out to go on")
-        return stored
-    config = config or CONFIGS["cpu"]
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(config.as_dict(), indent=2) + "\n")
-    return config
+    if not path.exists():
+        return config or CONFIGS["cpu"]
+    stored = _read_config(path)
+    if config is not None and config != stored:
+        raise TrainingError(f"{path} has other settings; name another folder, or leave the settings out to go on")
+    return stored
+
+
+def _note(folder: Path, stage: str, device: torch.device) -> None:
+    """Keeps how a stage was run, for the model card."""
+    hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    entry = {"stage": stage, "command": shlex.join(sys.argv), "device": hardware, "torch": torch.__version__}
+    with (folder / HISTORY).open("a") as file:
+        file.write(json.dumps(entry) + "\n")
 
 
 def _read_config(path: Path) -> TrainConfig:
@@ -91,8 +101,7 @@ def _prepare(folder: Path, ptbxl: Path | None, config: TrainConfig, quiet: bool)
         return
     if ptbxl is None:
         raise TrainingError("the prepare stage needs the PTB-XL folder; name it")
-    counts = prepare(ptbxl, folder, config, quiet=quiet)
-    (folder / "counts.json").write_text(json.dumps(counts) + "\n")
+    prepare(ptbxl, folder, config, quiet=quiet)
 
 
 def _stage(name: str, folder: Path, config: TrainConfig, device: torch.device) -> Stage:

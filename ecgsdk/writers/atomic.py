@@ -6,14 +6,27 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ecgsdk.errors import WriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["check_target", "discard", "publish", "staging_path"]
 
 
-def check_target(path: Path, *, overwrite: bool, folder: bool) -> None:
-    """Raises WriteError where `path` cannot become a new file (or folder), before any work is done."""
+def _is_wfdb(entry: Path) -> bool:
+    return entry.name == "RECORDS" or entry.suffix in (".hea", ".dat")
+
+
+def check_target(path: Path, *, overwrite: bool, folder: bool, ours: Callable[[Path], bool] = _is_wfdb) -> None:
+    """Raises WriteError where `path` cannot become a new file (or folder), before any work is done.
+
+    A folder is overwritten only if all its entries are `ours`.
+    """
+    if not path.name:
+        raise WriteError(f"cannot write {path}: name a file or folder")
     if not path.parent.is_dir():
         raise WriteError(f"cannot write {path}: folder {path.parent} does not exist; create it first")
     if not os.access(path.parent, os.W_OK):
@@ -21,11 +34,11 @@ def check_target(path: Path, *, overwrite: bool, folder: bool) -> None:
     if not os.path.lexists(path):
         return
     if not overwrite:
-        raise WriteError(f"{path} exists already; choose another name, or overwrite it on purpose")
+        raise WriteError(f"{path} exists already; choose another name, or use --force (overwrite=True)")
     if path.is_dir() != folder:
         raise WriteError(f"{path} is a {'file' if folder else 'folder'}; choose another name")
-    if folder and not _holds_only_records(path):
-        raise WriteError(f"{path} holds more than WFDB records and is not overwritten; choose another name")
+    if folder and not all(map(ours, path.iterdir())):
+        raise WriteError(f"{path} holds other files too and is not overwritten; choose another name")
 
 
 def staging_path(path: Path) -> Path:
@@ -59,14 +72,9 @@ def publish(staged: Path, path: Path) -> None:
 
 def discard(staged: Path) -> None:
     """Removes what is not complete; never fails."""
-    if staged.is_dir():
-        shutil.rmtree(staged, ignore_errors=True)
+    shutil.rmtree(staged, ignore_errors=True)
     with suppress(OSError):
         staged.unlink()
-
-
-def _holds_only_records(folder: Path) -> bool:
-    return all(entry.name == "RECORDS" or entry.suffix in (".hea", ".dat") for entry in folder.iterdir())
 
 
 def _flush(path: Path) -> None:
