@@ -103,6 +103,8 @@ class Condition:
     sex: Sex | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.statements, str):
+            raise ConditionError(f'statements must be a list of codes: ("{self.statements}",)')
         object.__setattr__(self, "statements", tuple(dict.fromkeys(self.statements)))
 
     def as_dict(self) -> dict[str, object]:
@@ -129,7 +131,7 @@ class Condition:
                 continue
             low, high = value if isinstance(value, tuple) else (value, value)
             if not 0 <= low <= high:
-                raise ConditionError(f"{name} {value} is not a rising span of positive numbers")
+                raise ConditionError(f"{name} {format_span(value)} is not a rising span of positive numbers")
         for code, (low, high) in _RATE_LIMITS.items():
             if code in self.statements and self.heart_rate is not None and not _meets(self.heart_rate, low, high):
                 raise ConditionError(f"a heart rate of {format_span(self.heart_rate)} bpm contradicts {code}")

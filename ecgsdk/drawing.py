@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ecgsdk.conditions import Condition, Span
 
-__all__ = ["draw_condition", "random_stream"]
+__all__ = ["draw_condition", "draw_rr_variation", "random_stream", "relative_entropy", "smoothed"]
 
 # Sinus rhythm is normal, slow or fast by its rate: of PTB-XL's records (folds 1–8) without SBRAD, STACH or one of
 # the other rhythms, 98 % lie between 50.7 and 100.4 bpm.
@@ -35,9 +35,8 @@ def draw_condition(
 ) -> Condition:
     """The condition with a single heart rate, age and sex.
 
-    A span is drawn from evenly. What is not asked for comes from the histograms of its k statements, combined as
-    p(x) · Π (p(x | statement) / p(x)) ^ (1 / √k): statements that occur together tell the same thing in part. The
-    three draws always take place, so that asking for an age does not change the heart rate.
+    A span is drawn from evenly. What is not asked for comes from the histogram of its most telling statement. The three
+    draws always take place, so that asking for an age does not change the heart rate.
     """
     first, second, third = stream.random(3)
     rate = _number("heart_rate", asked.heart_rate, asked, histograms, _rate_limits(asked, limits), first)
@@ -68,25 +67,40 @@ def _number(
         return _rounded(value[0] + uniform * (value[1] - value[0]), value)
     if value is not None:
         return float(value)
+    return _rounded(_quantile(name, asked, histograms, limits, uniform), limits)
+
+
+def draw_rr_variation(asked: Condition, histograms: Mapping[str, Any], uniform: float) -> float:
+    """Standard deviation of the RR intervals over their mean, as the statements have it; `uniform` in [0, 1)."""
+    return _quantile("rr_variation", asked, histograms, (0.0, 1.0), uniform)
+
+
+def _quantile(name: str, asked: Condition, histograms: Mapping[str, Any], limits: Span, uniform: float) -> float:
+    """Inverse of the cumulated histogram between the limits."""
     edges = np.asarray(histograms["edges"][name], dtype=float)
     cumulated = np.concatenate([[0.0], np.cumsum(_weights(name, asked, histograms))])
     low, high = np.interp(limits, edges, cumulated)
-    return _rounded(float(np.interp(low + uniform * (high - low), cumulated, edges)), limits)
+    return float(np.interp(low + uniform * (high - low), cumulated, edges))
 
 
 def _rounded(value: float, span: Span) -> float:
     """To a tenth, but within the span."""
-    return min(max(round(value, 1), span[0]), span[1])
+    return float(min(max(round(value, 1), span[0]), span[1]))
 
 
 def _weights(name: str, asked: Condition, histograms: Mapping[str, Any]) -> np.ndarray:
-    overall = _smoothed(histograms["all"][name])
-    weights = overall.copy()
-    for code in asked.statements:
-        weights *= (_smoothed(histograms[code][name]) / overall) ** (len(asked.statements) ** -0.5)
-    return weights / weights.sum()
+    """The histogram of the most telling statement that is asked for, as probabilities."""
+    telling = next((code for code in histograms["telling"][name] if code in asked.statements), "all")
+    return smoothed(histograms[telling][name])
 
 
-def _smoothed(counts: list[int]) -> np.ndarray:
+def smoothed(counts: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Counts as probabilities, none of them zero."""
     values = np.asarray(counts, dtype=float)
-    return (values + 1e-4 * max(values.sum(), 1)) / (values.sum() + 1e-4 * max(values.sum(), 1) * len(values))
+    least = 1e-4 * max(values.sum(), 1)
+    return (values + least) / (values.sum() + least * len(values))
+
+
+def relative_entropy(table: np.ndarray, overall: np.ndarray) -> float:
+    """How much a distribution tells beyond another (Kullback and Leibler 1951), in nats."""
+    return float((table * np.log(table / overall)).sum())

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ecgsdk.conditions import Condition, Span
 
-__all__ = ["BEAT_CHANNELS", "condition_width", "encode_beats", "encode_conditions"]
+__all__ = ["BEAT_CHANNELS", "condition_width", "encode_beats", "encode_conditions", "encode_variation"]
 
 BEAT_CHANNELS = 4
 _FARTHEST_S = 2.0
@@ -51,6 +51,11 @@ def _single(value: float | Span | None) -> float | None:
     if isinstance(value, tuple):
         raise ValueError(f"a span {value} must be drawn from before it is encoded")
     return value
+
+
+def encode_variation(rr_variation: np.ndarray) -> np.ndarray:
+    """RR variation (standard deviation over mean) as log(variation / 0.05), float32, (n,) → (n, 1); 0.004 to 0.8."""
+    return np.log(np.clip(rr_variation, 0.004, 0.8) / 0.05).astype(np.float32)[:, None]
 
 
 def encode_beats(beats: np.ndarray, tokens: int, seconds: float) -> np.ndarray:

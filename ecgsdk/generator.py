@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecgsdk.batch import ECGBatch, Provenance
-from ecgsdk.drawing import draw_condition, random_stream
-from ecgsdk.encoding import encode_beats, encode_conditions
+from ecgsdk.drawing import draw_condition, draw_rr_variation, random_stream
+from ecgsdk.encoding import encode_beats, encode_conditions, encode_variation
 from ecgsdk.errors import ConditionError
 from ecgsdk.leads import to_twelve
 from ecgsdk.models import find_model
@@ -186,12 +186,23 @@ class Generator:
 
     def _beats(self, conditions: Sequence[Condition], condition: np.ndarray, indices: range, seed: int) -> np.ndarray:
         streams = [random_stream(seed, i, _RHYTHM_STREAM) for i in indices]
-        uniform = np.stack([stream.random(MOST_BEATS + 1) for stream in streams])
+        uniform = np.stack([stream.random(MOST_BEATS + 2) for stream in streams])
         normal = np.stack([stream.standard_normal(MOST_BEATS) for stream in streams])
+        variation = np.array(
+            [draw_rr_variation(c, self.card.histograms, u) for c, u in zip(conditions, uniform[:, -1])]
+        )
+        inputs = np.concatenate([condition, encode_variation(variation)], axis=1)
         rates = np.array([c.heart_rate for c in conditions], dtype=float)
         state = np.zeros((len(indices), self._rhythm.get_inputs()[3].shape[1]), dtype=np.float32)
         return draw_beats(
-            lambda feed: self._rhythm.run(None, feed), condition, state, rates, uniform, normal, self.card.seconds
+            lambda feed: self._rhythm.run(None, feed),
+            inputs,
+            state,
+            rates,
+            variation,
+            uniform[:, :-1],
+            normal,
+            self.card.seconds,
         )
 
 

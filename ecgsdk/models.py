@@ -40,8 +40,9 @@ class Card:
         latent_shape: channels and time steps of a latent signal.
         decoder_noise_shape: channels and time steps of the decoder's noise.
         heart_rate, age: spans that can be asked for, bpm and years.
-        histograms: for "all" and for each statement, counts of training records by heart rate, age and sex, cells
-            under five records emptied; what is not asked for is drawn from them.
+        histograms: for "all" and for each statement, counts of training records by heart rate, RR variation, age and
+            sex, cells under five records emptied; what is not asked for is drawn from those of the most telling
+            statement, the first in `telling`.
         data: source, folds and number of records; licence and credit of the data.
         training: command, settings, seed, device and steps done of each stage.
         metrics: figures on held-out records, with what they are.
@@ -180,6 +181,8 @@ def _check_facts(values: dict[str, Any]) -> None:
             raise ValueError(f"graph {name} has no file and sha256")
     histograms = values["histograms"]
     cells = {name: len(edges) - 1 for name, edges in histograms["edges"].items()} | {"sex": 2}
+    if any(set(histograms["telling"][name]) != set(values["statements"]) for name in cells):
+        raise ValueError("the histograms do not say which statements are the most telling")
     for code in ("all", *values["statements"]):
         for name, count in cells.items():
             if len(histograms[code][name]) != count or min(histograms[code][name]) < 0:

@@ -97,6 +97,8 @@ def plot_file(
     # Before the file is read: what cannot be written is said at once.
     _picture_format(Path(output))
     check_target(Path(output), overwrite=overwrite, folder=False)
+    if not seconds > 0:
+        raise DataError(f"strips of {seconds:g} s cannot be drawn; give a positive number of seconds")
     source = read_ecgs(path)
     beyond = [position for position in records if not 0 <= position < len(source)]
     if beyond:

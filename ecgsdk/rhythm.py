@@ -9,13 +9,14 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MOST_BEATS", "draw_beats", "place_beats"]
+__all__ = ["MOST_BEATS", "draw_beats", "match_variation", "place_beats"]
 
 MOST_BEATS = 48
 """Beats of a record at most; training records with more are left out."""
 
 _SMALLEST_RR_S = 0.26
 _EXTREME_LOG_RATIO = 1.2
+_GREATEST_STRETCH = 1.5
 
 
 def draw_beats(
@@ -23,6 +24,7 @@ def draw_beats(
     condition: np.ndarray,
     state: np.ndarray,
     heart_rate: np.ndarray,
+    rr_variation: np.ndarray,
     uniform: np.ndarray,
     normal: np.ndarray,
     seconds: float,
@@ -34,6 +36,7 @@ def draw_beats(
         condition: condition vectors, shape (n, columns).
         state: what the first step takes as state, float32 (n, width); its values do not matter.
         heart_rate: bpm, shape (n,); the mean rate of each record, met by scaling the drawn intervals.
+        rr_variation: standard deviation over mean of the intervals, shape (n,), drawn intervals are brought to it.
         uniform: numbers in [0, 1), shape (n, 49): one an interval, the last for the phase of the first beat.
         normal: standard normal numbers, shape (n, 48).
         seconds: length of the records.
@@ -52,7 +55,20 @@ def draw_beats(
         # A record's intervals must not depend on how many its neighbours in the batch need.
         ratios[:, k] = np.where(k < needed, np.exp(drawn), np.inf)
         previous = drawn[:, None].astype(np.float32)
-    return place_beats(ratios, heart_rate, uniform[:, -1], seconds)
+    within = np.arange(MOST_BEATS) < np.ceil(heart_rate / 60 * seconds)[:, None]
+    return place_beats(match_variation(ratios, within, rr_variation), heart_rate, uniform[:, -1], seconds)
+
+
+def match_variation(ratios: np.ndarray, within: np.ndarray, rr_variation: np.ndarray) -> np.ndarray:
+    """Intervals (n, k) drawn towards their mean or away from it, so that they vary as much as was asked.
+
+    `within` marks the intervals that count. They are stretched by half at most: the rest would be made up of noise.
+    """
+    count = within.sum(axis=1, keepdims=True)
+    mean = np.where(within, ratios, 0).sum(axis=1, keepdims=True) / count
+    spread = np.sqrt(np.square(np.where(within, ratios - mean, 0)).sum(axis=1, keepdims=True) / count)
+    power = np.minimum(_GREATEST_STRETCH, rr_variation[:, None] / np.maximum(spread / mean, 1e-9))
+    return mean * (ratios / mean) ** power
 
 
 def place_beats(ratios: np.ndarray, heart_rate: np.ndarray, phase: np.ndarray, seconds: float) -> np.ndarray:

@@ -69,6 +69,8 @@ def _import_runtime():
     try:
         import onnxruntime
     except ImportError as error:
+        if _installed("onnxruntime") or _installed("onnxruntime-gpu"):
+            raise RuntimeSetupError(f"ONNX Runtime is installed but cannot be imported ({error}); try again") from error
         raise RuntimeSetupError(
             'no ONNX Runtime is installed; run `pip install "ecgsdk[cpu]"`, or "ecgsdk[gpu]" on a machine with CUDA'
         ) from error

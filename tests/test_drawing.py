@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from ecgsdk.conditions import Condition
-from ecgsdk.drawing import draw_condition, random_stream
+from ecgsdk.drawing import draw_condition, draw_rr_variation, random_stream
 
 HISTOGRAMS = {
-    "edges": {"heart_rate": [40, 60, 80, 100, 150], "age": [20, 50, 90]},
-    "all": {"heart_rate": [10, 60, 20, 10], "age": [40, 60], "sex": [50, 50]},
-    "NORM": {"heart_rate": [0, 80, 20, 0], "age": [80, 20], "sex": [40, 60]},
-    "AFIB": {"heart_rate": [5, 30, 30, 35], "age": [0, 100], "sex": [90, 10]},
+    "edges": {"heart_rate": [40, 60, 80, 100, 150], "age": [20, 50, 90], "rr_variation": [0, 0.05, 0.2]},
+    "telling": {name: ["AFIB", "NORM"] for name in ("heart_rate", "age", "rr_variation", "sex")},
+    "all": {"heart_rate": [10, 60, 20, 10], "age": [40, 60], "sex": [50, 50], "rr_variation": [70, 30]},
+    "NORM": {"heart_rate": [0, 80, 20, 0], "age": [80, 20], "sex": [40, 60], "rr_variation": [95, 5]},
+    "AFIB": {"heart_rate": [5, 30, 30, 35], "age": [0, 100], "sex": [90, 10], "rr_variation": [0, 100]},
 }
 LIMITS = {"heart_rate": (40.0, 150.0), "age": (20.0, 90.0)}
 
@@ -46,6 +47,7 @@ def test_a_sinus_rhythm_that_is_not_called_slow_or_fast_is_neither():
 
 def test_slow_and_fast_sinus_rhythms_are():
     tables = {**HISTOGRAMS, "SBRAD": HISTOGRAMS["NORM"], "STACH": HISTOGRAMS["AFIB"], "PACE": HISTOGRAMS["NORM"]}
+    tables["telling"] = {name: ["SBRAD", "STACH", "PACE"] for name in HISTOGRAMS["telling"]}
     for codes, low, high in ((("SBRAD",), 40, 60), (("STACH",), 100, 150), (("SBRAD", "PACE"), 40, 60)):
         drawn = [draw_condition(Condition(codes), tables, LIMITS, random_stream(3, i, 0)) for i in range(60)]
         assert all(low <= c.heart_rate <= high for c in drawn), codes
@@ -59,6 +61,16 @@ def test_what_is_asked_for_is_not_rounded():
 def test_asking_for_the_age_does_not_change_the_heart_rate():
     free, aged = draws(Condition(("NORM",)), 9), draws(Condition(("NORM",), None, 30.0), 9)
     assert [c.heart_rate for c in free] == [c.heart_rate for c in aged]
+
+
+def test_the_rr_variation_is_that_of_the_statement():
+    evenly = np.linspace(0, 1, 101)[:-1]
+    afib = [draw_rr_variation(Condition(("AFIB",)), HISTOGRAMS, u) for u in evenly]
+    norm = [draw_rr_variation(Condition(("NORM",)), HISTOGRAMS, u) for u in evenly]
+    assert np.mean(np.array(afib) > 0.05) > 0.98
+    assert np.median(norm) == pytest.approx(0.026, abs=0.002)
+    assert min(norm) >= 0
+    assert max(afib) <= 0.2
 
 
 def test_streams_differ_by_seed_record_and_purpose():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ecgsdk.beats import heart_rate
-from ecgsdk.rhythm import MOST_BEATS, draw_beats, place_beats
+from ecgsdk.rhythm import MOST_BEATS, draw_beats, match_variation, place_beats
 
 
 @pytest.mark.parametrize("rate", [40.0, 60.0, 97.0, 150.0])
@@ -41,10 +41,26 @@ def test_intervals_come_from_the_mixture_that_the_graph_gives():
         np.zeros((2, 3), np.float32),
         np.zeros((2, 4), np.float32),
         np.array([60.0, 75.0]),
+        np.array([0.2, 0.2]),
         np.full((2, MOST_BEATS + 1), 0.5),
         np.zeros((2, MOST_BEATS)),
         10.0,
     )
     intervals = np.diff(drawn[0][~np.isnan(drawn[0])])
     pairs = len(intervals) // 2 * 2
-    assert intervals[:pairs:2] / intervals[1:pairs:2] == pytest.approx(1.5, rel=1e-3)
+    assert intervals[:pairs:2] / intervals[1:pairs:2] == pytest.approx(1.5, rel=5e-3)
+
+
+def test_intervals_are_brought_to_the_variation_asked_for():
+    random = np.random.default_rng(5)
+    ratios = np.exp(0.1 * random.standard_normal((50, MOST_BEATS)))
+    within = np.tile(np.arange(MOST_BEATS) < 12, (50, 1))
+    for asked in (0.03, 0.11):
+        matched = match_variation(ratios, within, np.full(50, asked))[:, :12]
+        assert np.median(matched.std(axis=1) / matched.mean(axis=1)) == pytest.approx(asked, rel=0.1)
+
+
+def test_nearly_even_intervals_are_not_blown_up():
+    ratios = np.exp(0.01 * np.random.default_rng(6).standard_normal((9, MOST_BEATS)))
+    matched = match_variation(ratios, np.ones_like(ratios, dtype=bool), np.full(9, 0.3))
+    assert (matched.std(axis=1) < 1.6 * ratios.std(axis=1)).all()

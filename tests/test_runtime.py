@@ -18,7 +18,15 @@ def test_a_session_runs_on_the_cpu():
 
 def test_without_a_runtime_the_extras_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setattr(runtime, "_installed", lambda distribution: False)
     with pytest.raises(RuntimeSetupError, match=r'pip install "ecgsdk\[cpu\]"'):
+        runtime.open_session(b"")
+
+
+def test_a_runtime_that_cannot_be_imported_is_not_called_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setattr(runtime, "_installed", lambda distribution: True)
+    with pytest.raises(RuntimeSetupError, match="is installed but cannot be imported"):
         runtime.open_session(b"")
 
 

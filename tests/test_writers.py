@@ -284,3 +284,14 @@ def test_values_that_are_no_numbers_are_refused(
     with pytest.raises(WriteError, match="record 3: lead V2 is not finite"):
         write(target(tmp_path, name), synthetic_batch)
     assert os.listdir(tmp_path) == []
+
+
+def test_links_and_devices_are_not_overwritten(tmp_path, synthetic_batch, provenance):
+    (tmp_path / "real.h5").write_bytes(b"data")
+    (tmp_path / "link.h5").symlink_to(tmp_path / "real.h5")
+    os.mkfifo(tmp_path / "pipe.h5")
+    for path in (tmp_path / "link.h5", tmp_path / "pipe.h5"):
+        with pytest.raises(WriteError, match="link or a device"):
+            open_writer(path, "hdf5", sampling_rate=100.0, total=5, provenance=provenance, overwrite=True).__enter__()
+    assert (tmp_path / "real.h5").read_bytes() == b"data"
+    assert (tmp_path / "link.h5").is_symlink()

@@ -86,7 +86,7 @@ def test_hdf5_layout(tmp_path: Path, synthetic_batch: ECGBatch) -> None:
         "format": "ecgsdk",
         "format_version": 1,
         "sampling_rate": 100.0,
-        "units": "mV",
+        "units": "mV after multiplication by millivolts_per_unit = 0.001",
         "synthetic": True,
         "model": "tiny",
         "model_sha256": "ab" * 32,
@@ -99,11 +99,21 @@ def test_hdf5_layout(tmp_path: Path, synthetic_batch: ECGBatch) -> None:
 
 def test_npz_layout(tmp_path: Path, synthetic_batch: ECGBatch) -> None:
     with np.load(write(tmp_path / "x.npz", synthetic_batch), allow_pickle=False) as archive:
-        assert sorted(archive.files) == ["conditions", "leads", "provenance", "sampling_rate", "signals"]
+        assert sorted(archive.files) == [
+            "conditions",
+            "leads",
+            "provenance",
+            "sampling_rate",
+            "signals",
+            "synthetic",
+            "units",
+        ]
         np.testing.assert_array_equal(archive["signals"], synthetic_batch.signals)
         assert archive["signals"].dtype == np.float32
         assert archive["leads"].tolist() == list(LEADS)
         assert archive["sampling_rate"] == 100
+        assert archive["units"] == "mV"
+        assert archive["synthetic"]
         assert json.loads(archive["conditions"][2]) == {
             "identifier": "2",
             "statements": ["AFIB", "LVH"],
@@ -117,6 +127,7 @@ def test_npz_layout(tmp_path: Path, synthetic_batch: ECGBatch) -> None:
 def test_npz_of_real_ecgs_has_no_provenance(tmp_path: Path, real_batch: ECGBatch) -> None:
     with np.load(write(tmp_path / "x.npz", real_batch)) as archive:
         assert json.loads(str(archive["provenance"])) is None
+        assert not archive["synthetic"]
 
 
 @pytest.mark.parametrize("name", ["x.h5", "x.npz"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import signal
+import threading
 from typing import NoReturn
 
 import click
@@ -34,8 +35,7 @@ class CommandGroup(click.Group):
         return importlib.import_module(module).command if module else None
 
     def invoke(self, ctx: click.Context) -> object:
-        # What is asked to end by `timeout` or a service manager tidies up as after Ctrl-C.
-        signal.signal(signal.SIGTERM, _interrupt)
+        _tidy_up_when_asked_to_end()
         try:
             return super().invoke(ctx)
         except ecgsdk.EcgsdkError as error:
@@ -46,6 +46,14 @@ class CommandGroup(click.Group):
             raise
         except OSError as error:
             _fail(ctx, f"{error.filename or 'the file system'}: {error.strerror or error}")
+
+
+def _tidy_up_when_asked_to_end() -> None:
+    """The end of a terminal, `timeout` or a service manager end a command as Ctrl-C does."""
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), _interrupt)
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

@@ -27,8 +27,14 @@ Examples:
     help="Position in the file; several make a contact sheet.",
 )
 @click.option("-o", "--output", required=True, metavar="PATH", help="Picture to write: .svg, .png or .pdf.")
-@click.option("--leads", type=NameList(), default="II", show_default=True, help="Leads of a contact sheet.")
-@click.option("--seconds", type=click.FloatRange(min=1), default=10, show_default=True, help="Length of its strips.")
+@click.option(
+    "--leads",
+    type=NameList(),
+    default="II",
+    show_default=True,
+    help="Leads of a sheet; a single record shows all.",
+)
+@click.option("--seconds", type=click.FloatRange(1, 600), default=10, show_default=True, help="Length of its strips.")
 @click.option("--columns", type=click.IntRange(min=1), default=1, show_default=True, help="Records side by side on it.")
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--quiet", is_flag=True, help="Say nothing.")

@@ -48,9 +48,9 @@ class TrainConfig:
     drop_all: float = 0.08
     rare_power: float = 0.35
 
-    rhythm_width: int = 48
+    rhythm_width: int = 64
     rhythm_mixtures: int = 6
-    rhythm_steps: int = 4000
+    rhythm_steps: int = 6000
     rhythm_batch: int = 256
     rhythm_rate: float = 3e-3
 

@@ -64,6 +64,11 @@ class Prepared:
     def __len__(self) -> int:
         return len(self.signals)
 
+    def rr_variation(self) -> np.ndarray:
+        """Standard deviation of the RR intervals over their mean, shape (n,)."""
+        intervals = np.diff(self.beats.astype(np.float64), axis=1)
+        return np.nanstd(intervals, axis=1) / np.nanmean(intervals, axis=1)
+
     def conditions(self, codes: Sequence[str]) -> list[Condition]:
         """The records' conditions, statements in the order of `codes`."""
         sexes: dict[int, Sex] = {0: "M", 1: "F"}

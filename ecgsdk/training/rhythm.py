@@ -1,4 +1,4 @@
-"""Rhythm stage: a tiny recurrent model of RR intervals given statements, heart rate, age and sex."""
+"""Rhythm stage: a tiny recurrent model of RR intervals given statements, heart rate, age, sex and RR variation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecgsdk.encoding import condition_width, encode_conditions
+from ecgsdk.encoding import condition_width, encode_conditions, encode_variation
 from ecgsdk.training.data import sampling_weights
 from ecgsdk.training.loop import Stage
 from ecgsdk.training.networks import Rhythm
@@ -22,8 +22,8 @@ __all__ = ["build_rhythm", "rhythm_stage"]
 
 
 def build_rhythm(config: TrainConfig) -> Rhythm:
-    """An untrained rhythm model."""
-    return Rhythm(condition_width(config.statements), config.rhythm_width, config.rhythm_mixtures)
+    """An untrained rhythm model; its condition is the flow's with the RR variation behind it."""
+    return Rhythm(condition_width(config.statements) + 1, config.rhythm_width, config.rhythm_mixtures)
 
 
 def rhythm_stage(config: TrainConfig, train: Prepared, validation: Prepared) -> Stage:
@@ -32,13 +32,14 @@ def rhythm_stage(config: TrainConfig, train: Prepared, validation: Prepared) -> 
     optimizer = torch.optim.AdamW(rhythm.parameters(), lr=config.rhythm_rate, weight_decay=1e-2)
     conditions, ratios = _tensors(train, config)
     held_out = _tensors(validation, config)
+    stated = 1 + len(config.statements)
     weights = torch.from_numpy(sampling_weights(train.statements, config.rare_power))
 
     def step(_: int) -> dict[str, Tensor]:
         indices = torch.multinomial(weights, config.rhythm_batch, replacement=True)
         condition = conditions[indices]
-        unknown = torch.rand(len(condition), 1) < config.drop_each
-        condition = torch.cat([condition[:, :-4] * ~unknown, condition[:, -4:]], dim=1)
+        known = torch.rand(len(condition), 1) >= config.drop_each
+        condition = torch.cat([condition[:, :stated] * known, condition[:, stated:]], dim=1)
         loss = negative_log_likelihood(rhythm, condition, ratios[indices])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -75,4 +76,5 @@ def _tensors(prepared: Prepared, config: TrainConfig) -> tuple[Tensor, Tensor]:
     intervals = np.diff(prepared.beats.astype(np.float64), axis=1)
     ratios = np.log(intervals / np.nanmean(intervals, axis=1, keepdims=True))
     conditions = encode_conditions(prepared.conditions(config.statements), config.statements)
-    return torch.from_numpy(conditions), torch.from_numpy(ratios.astype(np.float32))
+    inputs = np.concatenate([conditions, encode_variation(prepared.rr_variation())], axis=1)
+    return torch.from_numpy(inputs), torch.from_numpy(ratios.astype(np.float32))

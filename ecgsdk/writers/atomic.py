@@ -34,7 +34,9 @@ def check_target(path: Path, *, overwrite: bool, folder: bool, ours: Callable[[P
     if not os.path.lexists(path):
         return
     if not overwrite:
-        raise WriteError(f"{path} exists already; choose another name, or use --force (overwrite=True)")
+        raise WriteError(f"{path} exists already; choose another name, or overwrite it with --force")
+    if path.is_symlink() or not (path.is_dir() or path.is_file()):
+        raise WriteError(f"{path} is a link or a device and is not overwritten; choose another name")
     if path.is_dir() != folder:
         raise WriteError(f"{path} is a {'file' if folder else 'folder'}; choose another name")
     if folder and not all(map(ours, path.iterdir())):

@@ -62,6 +62,7 @@ class Hdf5Sink:
             track_times=False,
         )
         self._signals.attrs["millivolts_per_unit"] = MILLIVOLTS_PER_UNIT
+        self._signals.attrs["units"] = "uV"
         self._table = self._file.create_dataset("conditions", (header.total,), _ROW, track_times=False)
         _write_attributes(self._file, header)
 
@@ -108,7 +109,7 @@ def _write_attributes(file: h5py.File, header: Header) -> None:
     attributes["format_version"] = FORMAT_VERSION
     attributes.create("leads", LEADS, dtype=_TEXT)
     attributes["sampling_rate"] = header.sampling_rate
-    attributes["units"] = "mV"
+    attributes["units"] = f"mV after multiplication by millivolts_per_unit = {MILLIVOLTS_PER_UNIT:g}"
     attributes["synthetic"] = header.provenance is not None
     if header.provenance is not None:
         for name, value in header.provenance.as_dict().items():

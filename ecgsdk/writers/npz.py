@@ -27,7 +27,8 @@ _ROWS_AT_ONCE = 1024
 
 
 class NpzSink:
-    """Arrays `signals` (float32 mV), `leads`, `sampling_rate`, `conditions` and `provenance` (JSON texts).
+    """Arrays `signals` (float32 mV), `leads`, `sampling_rate`, `units`, `synthetic`, and as JSON texts `conditions` and
+    `provenance`.
 
     Signals go straight into the archive. Conditions wait in a temporary file, as an array of texts is as wide as
     its longest one.
@@ -58,6 +59,8 @@ class NpzSink:
         provenance = self._header.provenance
         _write_array(self._archive, "leads", np.array(LEADS))
         _write_array(self._archive, "sampling_rate", np.array(self._header.sampling_rate))
+        _write_array(self._archive, "units", np.array("mV"))
+        _write_array(self._archive, "synthetic", np.array(provenance is not None))
         _write_array(self._archive, "provenance", np.array(json.dumps(provenance.as_dict() if provenance else None)))
         self._files.close()
 
