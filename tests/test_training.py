@@ -110,6 +110,14 @@ def test_an_exported_model_generates(run, tmp_path):
         export(run, target, version="0")
 
 
+def test_a_checkpoint_of_another_network_is_named(run, tmp_path):
+    for name in ("train.npz", "validation.npz", "autoencoder.pt"):
+        shutil.copy(run / name, tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(replace(TINY, encoder_widths=(24, 24)).as_dict()))
+    with pytest.raises(TrainingError, match=r"autoencoder checkpoint does not fit .* delete autoencoder\.pt"):
+        train(tmp_path, stages=["flow"], device="cpu")
+
+
 def test_other_settings_for_a_run_are_refused(run):
     with pytest.raises(TrainingError, match="has other settings"):
         train(run, config=CONFIGS["cpu"], device="cpu")

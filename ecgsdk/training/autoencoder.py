@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from ecgsdk.training.loop import Ema, Stage, load_stage
+from ecgsdk.training.loop import Ema, Stage, load_stage, load_weights
 from ecgsdk.training.losses import (
     Discriminators,
     adversarial_losses,
@@ -41,7 +41,7 @@ def build_decoder(config: TrainConfig) -> Decoder:
 def load_encoder(folder: Path, config: TrainConfig, device: torch.device) -> Encoder:
     """The trained encoder, frozen."""
     encoder = build_encoder(config)
-    encoder.load_state_dict(load_stage(folder, "autoencoder")["networks"]["encoder"])
+    load_weights(encoder, load_stage(folder, "autoencoder")["networks"]["encoder"], "autoencoder")
     return encoder.to(device).eval().requires_grad_(False)
 
 
@@ -92,7 +92,7 @@ def adversarial_stage(
     discriminators' features must agree, so that the decoder may draw its own noise.
     """
     encoder, decoder = load_encoder(folder, config, device), build_decoder(config).to(device)
-    decoder.load_state_dict(load_stage(folder, "autoencoder")["networks"]["decoder"])
+    load_weights(decoder, load_stage(folder, "autoencoder")["networks"]["decoder"], "autoencoder")
     _freeze_statistics(decoder)
     ema = Ema(decoder, 0.999).to(device)
     critics = Discriminators().to(device)

@@ -26,7 +26,7 @@ from ecgsdk.runtime import open_session
 from ecgsdk.training.autoencoder import build_decoder
 from ecgsdk.training.data import TRAINING_FOLDS, load_prepared
 from ecgsdk.training.flow import build_flow
-from ecgsdk.training.loop import load_stage
+from ecgsdk.training.loop import load_stage, load_weights
 from ecgsdk.training.rhythm import build_rhythm
 from ecgsdk.training.train import HISTORY, run_config
 from ecgsdk.writers.atomic import check_target, discard, publish, staging_path
@@ -190,20 +190,21 @@ def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], 
     stored = {name: load_stage(folder, name) for name in ("autoencoder", "flow", "rhythm")}
     if config.adversarial_steps:
         stored["adversarial"] = load_stage(folder, "adversarial")
-        _load_average(decoder, stored["adversarial"])
+        _load_average(decoder, stored["adversarial"], "adversarial")
     else:
-        decoder.load_state_dict(stored["autoencoder"]["networks"]["decoder"])
-    _load_average(flow, stored["flow"])
-    rhythm.load_state_dict(stored["rhythm"]["networks"]["rhythm"])
+        load_weights(decoder, stored["autoencoder"]["networks"]["decoder"], "autoencoder")
+    _load_average(flow, stored["flow"], "flow")
+    load_weights(rhythm, stored["rhythm"]["networks"]["rhythm"], "rhythm")
     networks = {"flow": flow, "decoder": decoder, "rhythm": RhythmStep(rhythm)}
     flow.half().float()  # as its weights are stored, so that the comparison measures the graph and not the rounding
     return {name: network.eval() for name, network in networks.items()}, {n: s["step"] for n, s in stored.items()}
 
 
-def _load_average(network: nn.Module, stored: dict) -> None:
+def _load_average(network: nn.Module, stored: dict[str, Any], stage: str) -> None:
     prefix = "average."
     average = stored["networks"]["average"]
-    network.load_state_dict({k.removeprefix(prefix): v for k, v in average.items() if k.startswith(prefix)})
+    weights = {k.removeprefix(prefix): v for k, v in average.items() if k.startswith(prefix)}
+    load_weights(network, weights, stage)
 
 
 def _inputs(name: str, n: int, config: TrainConfig) -> dict[str, Tensor]:

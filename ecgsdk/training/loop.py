@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["Ema", "Stage", "load_stage", "pick_device", "run_stage"]
+__all__ = ["Ema", "Stage", "load_stage", "load_weights", "pick_device", "run_stage"]
 
 _LOG_EVERY = 50
 
@@ -146,12 +146,22 @@ def load_stage(folder: Path, name: str) -> dict[str, Any]:
         raise TrainingError(f"{path} is damaged ({type(error).__name__}); delete it and run the stage again") from None
 
 
+def load_weights(network: nn.Module, weights: dict[str, torch.Tensor], stage: str) -> None:
+    """Gives a network a checkpoint's weights; raises TrainingError when they are another network's."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError:
+        raise TrainingError(
+            f"the {stage} checkpoint does not fit these settings or this version; delete {stage}.pt and run it again"
+        ) from None
+
+
 def _resume(stage: Stage, folder: Path) -> int:
     if not (folder / f"{stage.name}.pt").exists():
         return 0
     stored = load_stage(folder, stage.name)
     for name, network in stage.networks.items():
-        network.load_state_dict(stored["networks"][name])
+        load_weights(network, stored["networks"].get(name, {}), stage.name)
     for name, optimizer in stage.optimizers.items():
         optimizer.load_state_dict(stored["optimizers"][name])
     return int(stored["step"])
