@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_condition", "draw_rr_variation", "random_stream", "relative_entropy", "smoothed"]
 
-# Sinus rhythm is normal, slow or fast by its rate: of PTB-XL's records (folds 1–8) without SBRAD, STACH or one of
-# the other rhythms, 98 % lie between 50.7 and 100.4 bpm.
+# Sinus rhythm is normal, slow or fast by its rate. PTB-XL's reports call few rates slow above 50 bpm, or fast below
+# 100: see the histograms of SBRAD and STACH in the card.
 _SINUS_RATE: Span = (50.0, 100.0)
 _RATE_BOUNDS: Mapping[str, Span] = {"SBRAD": (0.0, 60.0), "STACH": (100.0, 1000.0)}
 _OTHER_RHYTHMS = {"AFIB", "AFLT", "PACE"}

@@ -64,9 +64,9 @@ class Generator:
         self._flow = open_session(model.graph("flow"), device=device)
         self._decoder = open_session(model.graph("decoder"), device=device)
         self._rhythm = open_session(model.graph("rhythm"), device="cpu")
-        on_cpu = session_device(self._flow) == "cpu"
-        self._threads = (threads or available_cores()) if on_cpu else 1
         self.integrate = integrate
+        on_cpu = self.device == "cpu"
+        self._threads = (threads or available_cores()) if on_cpu else 1
         self._largest_share = _CPU_SHARE if on_cpu else None
         self._workers: tuple[int, ThreadPoolExecutor] | None = None
 

@@ -56,14 +56,15 @@ def train(
     if unknown:
         raise TrainingError(f"unknown stage {unknown[0]!r}; the stages are {', '.join(STAGES)}")
     began = time.monotonic()
+    chosen = pick_device(device)
     config = run_config(folder, config)
     for name in stages:
         if name == "prepare":
             _prepare(folder, ptbxl, config, quiet)
             (folder / "config.json").write_text(json.dumps(config.as_dict(), indent=2) + "\n")
         elif name != "adversarial" or config.adversarial_steps:
-            stage = _stage(name, folder, config, pick_device(device))
-            _note(folder, name, pick_device(device))
+            stage = _stage(name, folder, config, chosen)
+            _note(folder, name, chosen)
             left = None if max_seconds is None else max_seconds - (time.monotonic() - began)
             if not run_stage(stage, folder, quiet=quiet, max_seconds=left):
                 return False
