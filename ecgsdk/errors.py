@@ -6,7 +6,10 @@ EcgsdkError
 ├── WriteError        an output that cannot be written, or that exists already
 ├── ModelError        an unknown, damaged or foreign model folder
 ├── RuntimeSetupError no ONNX Runtime installed, or the device asked for is not there
+├── PluginError       a plugin that fails, or two that claim the same name
 └── TrainingError     training data, configuration or checkpoint that cannot be used
+
+PluginWarning         an installed plugin is left out; the rest goes on
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ __all__ = [
     "DataError",
     "EcgsdkError",
     "ModelError",
+    "PluginError",
+    "PluginWarning",
     "RuntimeSetupError",
     "TrainingError",
     "WriteError",
@@ -46,5 +51,13 @@ class RuntimeSetupError(EcgsdkError):
     """No ONNX Runtime is installed, or the device asked for is not there."""
 
 
+class PluginError(EcgsdkError):
+    """A plugin that fails, or two that claim the same name; the message names the plugin and its package."""
+
+
 class TrainingError(EcgsdkError):
     """Training data, a configuration or a checkpoint that cannot be used."""
+
+
+class PluginWarning(UserWarning):
+    """An installed plugin is left out; the message says which one and why."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ecgsdk.batch import ECGBatch, Provenance
 from ecgsdk.drawing import draw_condition, draw_rr_variation, random_stream
 from ecgsdk.encoding import encode_beats, encode_conditions, encode_variation
-from ecgsdk.errors import ConditionError
+from ecgsdk.errors import ConditionError, ModelError, PluginError
 from ecgsdk.leads import to_twelve
 from ecgsdk.models import find_model
 from ecgsdk.rhythm import MOST_BEATS, draw_beats
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from ecgsdk.cohort import Cohort
     from ecgsdk.conditions import Condition
+    from ecgsdk.hookspecs import ECGGenerator
     from ecgsdk.models import Card, Model
+    from ecgsdk.plugins import Registration
     from ecgsdk.runtime import Session
 
     Velocity = Callable[[np.ndarray, float], np.ndarray]
@@ -41,19 +43,70 @@ _CPU_SHARE = 8
 _TIME_POWER = 1.5
 
 
-def load_generator(model: str | Path | None = None, *, device: str = "auto", threads: int | None = None) -> Generator:
-    """The generator of an installed model, or of a model folder.
+def load_generator(
+    model: str | Path | None = None, *, device: str = "auto", threads: int | None = None
+) -> ECGGenerator:
+    """The generator of an installed model, of a model folder or of a plugin, looked for in this order.
 
     Args:
-        model: a name that `list_models` knows, or a folder; default: the shipped model.
+        model: a name that `list_models` knows, a folder, or a name that a plugin registers; default: the shipped model.
         device: "auto", "cpu" or "cuda".
         threads: on the CPU; default: one for each core that the process may use.
+
+    Returns:
+        A `Generator`, or what the plugin makes.
 
     Raises:
         ModelError: unknown, damaged or foreign model.
         RuntimeSetupError: no ONNX Runtime, or the device is not there.
+        PluginError: the plugin fails, or is told a device or threads, which it chooses itself.
     """
-    return Generator(find_model(model), device=device, threads=threads)
+    try:
+        found = find_model(model)
+    except ModelError as error:
+        if model is None or os.path.lexists(model):
+            raise
+        return _plugin_generator(str(model), error, told=device != "auto" or threads is not None)
+    return Generator(found, device=device, threads=threads)
+
+
+def _plugin_generator(name: str, unknown: ModelError, *, told: bool) -> ECGGenerator:
+    from ecgsdk.plugins import installed_plugins
+
+    plugins = installed_plugins()
+    generators = plugins.generators()
+    if name not in generators:
+        others = f", nor a plugin's generator ({', '.join(generators)})" if generators else ""
+        raise ModelError(f"{unknown}{others}") from None
+    if told:
+        raise PluginError(f"{name} is a plugin's generator and chooses device and threads itself; leave them out")
+    return _PluginGenerator(generators[name], plugins.make(generators[name]))
+
+
+class _PluginGenerator:
+    """A plugin's generator as it is, but that failures to generate name the plugin."""
+
+    def __init__(self, registration: Registration, made: ECGGenerator) -> None:
+        self._registration = registration
+        self._made = made
+        self.name = made.name
+        self.statements = made.statements
+        self.sampling_rates = made.sampling_rates
+        self.provenance = made.provenance
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._made, name)
+
+    def generate(self, cohort: Cohort, n: int, **options: Any) -> Iterator[ECGBatch]:
+        with self._registration.blamed("cannot generate"):
+            batches = iter(self._made.generate(cohort, n, **options))
+        return self._each(batches)
+
+    def _each(self, batches: Iterator[ECGBatch]) -> Iterator[ECGBatch]:
+        with self._registration.blamed("cannot generate"):
+            yield from batches
 
 
 class Generator:
@@ -74,6 +127,21 @@ class Generator:
     def card(self) -> Card:
         """The model's card."""
         return self.model.card
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.card.name
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """SCP-ECG codes that can be asked for."""
+        return self.card.statements
+
+    @property
+    def sampling_rates(self) -> tuple[float, ...]:
+        """Hz, the default first."""
+        return self.card.sampling_rates
 
     @cached_property
     def device(self) -> str:

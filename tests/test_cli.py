@@ -42,6 +42,7 @@ class FakeGenerator:
 
     card: FakeCard = field(default_factory=FakeCard)
     device: str = "cpu"
+    sampling_rates: tuple[float, ...] = (100.0, 500.0)
     asked: dict = field(default_factory=dict)
 
     def provenance(self, *, seed, steps, guidance):

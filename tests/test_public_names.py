@@ -72,6 +72,7 @@ def test_names_of_the_package():
         "EcgsdkError",
         "Generator",
         "ModelError",
+        "PluginError",
         "Provenance",
         "RuntimeSetupError",
         "TrainingError",

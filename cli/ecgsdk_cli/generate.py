@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ecgsdk.batch import Provenance
     from ecgsdk.cohort import Cohort
     from ecgsdk.conditions import Sex, Span
-    from ecgsdk.generator import Generator
+    from ecgsdk.hookspecs import ECGGenerator
 
 __all__ = ["command"]
 
@@ -33,7 +33,7 @@ Examples:
 
 _SUMMARY = (
     "wrote {records} ECGs to {output} in {seconds:.1f} s ({records_per_second:g} records/s) "
-    "with {model} on {device}, seed {seed}"
+    "with {model}{where}, seed {seed}"
 )
 
 
@@ -83,9 +83,15 @@ class _Options:
     "--start", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Index of the first record."
 )
 @click.option("--sampling-rate", type=float, metavar="HZ", help="One of the model's rates; default: its first.")
-@click.option("--format", "format_name", metavar="NAME", help="hdf5, wfdb or npz; default: told by the output's name.")
+@click.option(
+    "--format", "format_name", metavar="NAME", help="hdf5, wfdb, npz or a plugin's; default: told by the output's name."
+)
 @click.option("-o", "--output", required=True, metavar="PATH", help="File to write; a folder for WFDB.")
-@click.option("--model", metavar="NAME|FOLDER", help="A model of `ecgsdk models` or a model folder; default: ours.")
+@click.option(
+    "--model",
+    metavar="NAME|FOLDER",
+    help="A model of `ecgsdk models`, a model folder or a plugin's generator; default: ours.",
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads on the CPU; default: one a core.")
 @click.option("--steps", type=click.IntRange(1, 10_000), help="Flow evaluations; default: the model's.")
@@ -115,7 +121,7 @@ def command(**options: Any) -> None:
     started = time.perf_counter()
     generator = ecgsdk.load_generator(asked.model, device=asked.device, threads=asked.threads)
     provenance = generator.provenance(seed=seed, steps=asked.steps, guidance=asked.guidance)
-    rate = generator.card.sampling_rates[0] if asked.sampling_rate is None else asked.sampling_rate
+    rate = generator.sampling_rates[0] if asked.sampling_rate is None else asked.sampling_rate
     try:
         _write(generator, cohort, asked, total, rate, provenance)
     except KeyboardInterrupt as error:
@@ -126,7 +132,7 @@ def command(**options: Any) -> None:
         "start": asked.start,
         "output": asked.output,
         "sampling_rate": rate,
-        "device": generator.device,
+        "device": getattr(generator, "device", None),
         "seconds": round(seconds, 3),
         "records_per_second": round(total / seconds, 1),
         **provenance.as_dict(),
@@ -134,7 +140,8 @@ def command(**options: Any) -> None:
     if asked.as_json:
         click.echo(json.dumps(facts))
     elif not asked.quiet:
-        click.echo(_SUMMARY.format(**facts))
+        where = f" on {facts['device']}" if facts["device"] else ""
+        click.echo(_SUMMARY.format(where=where, **facts))
 
 
 def _cohort(asked: _Options) -> Cohort:
@@ -163,7 +170,7 @@ def _cohort(asked: _Options) -> Cohort:
 
 
 def _write(
-    generator: Generator, cohort: Cohort, asked: _Options, total: int, rate: float, provenance: Provenance
+    generator: ECGGenerator, cohort: Cohort, asked: _Options, total: int, rate: float, provenance: Provenance
 ) -> None:
     import ecgsdk
 

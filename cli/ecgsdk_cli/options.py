@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ecgsdk.conditions import Span
 
-__all__ = ["NameList", "SpanType", "import_training"]
+__all__ = ["FoldList", "NameList", "SpanType", "Threshold", "import_training"]
 
 
 class SpanType(click.ParamType):
@@ -47,6 +47,42 @@ class NameList(click.ParamType):
         if not names:
             self.fail("at least one name is needed", param, ctx)
         return names
+
+
+class FoldList(click.ParamType):
+    """Cross-validation folds: numbers and spans of them, joined by commas."""
+
+    name = "1-8,10"
+
+    def convert(
+        self, value: str | tuple[int, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        folds: list[int] = []
+        for part in value.split(","):
+            first, _, last = part.strip().partition("-")
+            if not first.isdigit() or not (last or first).isdigit():
+                self.fail(f"{part!r} is neither a fold nor a span of folds such as 1-8", param, ctx)
+            folds += range(int(first), int(last or first) + 1)
+        return tuple(dict.fromkeys(folds))
+
+
+class Threshold(click.ParamType):
+    """A figure of the report and its bound."""
+
+    name = "FIGURE=VALUE"
+
+    def convert(
+        self, value: str | tuple[str, float], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float]:
+        if isinstance(value, tuple):
+            return value
+        figure, _, bound = value.partition("=")
+        try:
+            return figure.strip(), float(bound)
+        except ValueError:
+            self.fail(f"{value!r} is not a figure and its bound, such as tstr=0.85", param, ctx)
 
 
 def import_training(module: str) -> ModuleType:

@@ -1,0 +1,159 @@
+"""`ecgsdk validate`: how good synthetic ECGs are, beside real ones, as a report."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ecgsdk_cli.options import FoldList, NameList, Threshold
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ecgsdk.validation.results import Report
+    from ecgsdk.validation.settings import Settings
+
+__all__ = ["command"]
+
+_EPILOG = """\b
+Exit codes:
+  0  the report was written, and every --fail-under and --fail-over holds
+  1  an error: no report was written
+  2  wrong usage
+  3  the report was written, and a bound is missed or could not be measured
+
+\b
+Examples:
+  ecgsdk validate --real ptb-xl/ --out report/
+  ecgsdk validate --synthetic dataset.h5 --real ptb-xl/ --out report/
+  ecgsdk validate --generator ptbxl-flow --real ptb-xl/ --classifier minirocket --protocols tstr,trtr --seeds 5 --out r/
+  ecgsdk validate --real ptb-xl/ --classifier onnx:model.onnx --sections agreement --out report/
+  ecgsdk validate --real ptb-xl/ --out report/ --fail-under tstr=0.85 --fail-over membership_auc=0.55
+"""
+
+_SHORT_NAMES = {"tstr": "tstr_macro_auroc", "trtr": "trtr_macro_auroc", "trts": "trts_macro_auroc"}
+_SHORT_NAMES["tsts"] = "tsts_macro_auroc"
+_BOUND_MISSED = 3
+
+
+@click.command("validate", epilog=_EPILOG)
+@click.option("--real", required=True, metavar="PATH", help="Real ECGs: a PTB-XL folder, WFDB records, HDF5 …")
+@click.option("--synthetic", metavar="PATH", help="Synthetic ECGs that were generated before.")
+@click.option("--generator", metavar="NAME|FOLDER", help="Makes twins of the real ECGs; default: the shipped model.")
+@click.option("--out", "-o", required=True, metavar="FOLDER", help="Gets report.html, report.json and cache/.")
+@click.option(
+    "--classifier",
+    "classifiers",
+    multiple=True,
+    metavar="NAME|onnx:FILE",
+    help="Repeatable; default: all installed.",
+)
+@click.option("--protocols", type=NameList(), default="trtr,tstr,trts,tsts", show_default=True, help="Train → test.")
+@click.option(
+    "--sections",
+    type=NameList(),
+    default="utility,fidelity,physiology,privacy,agreement,plugins",
+    show_default=True,
+    help="Parts of the report.",
+)
+@click.option(
+    "--records",
+    type=click.IntRange(min=100),
+    default=10_000,
+    show_default=True,
+    help="To train on, of each kind.",
+)
+@click.option(
+    "--task-records", type=click.IntRange(min=10), default=1_000, show_default=True, help="A class of a binary task."
+)
+@click.option("--augmentation", metavar="NAME", help="Classifier of the augmentation curve; default: no curve.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings of each classifier.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of all that is drawn.")
+@click.option("--train-folds", type=FoldList(), default="1-8", show_default=True, help="Of the real ECGs.")
+@click.option("--test-folds", type=FoldList(), default="9", show_default=True, help="Of the real ECGs.")
+@click.option("--real-test", metavar="PATH", help="Real ECGs to test on, where those of --real have no folds.")
+@click.option("--members", metavar="PATH", help="ECGs the generator was trained on, where its card does not say.")
+@click.option("--steps", type=click.IntRange(1, 10_000), help="Flow evaluations; default: the model's.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--fail-under", type=Threshold(), multiple=True, help="Exit 3 if a figure of the report is lower.")
+@click.option("--fail-over", type=Threshold(), multiple=True, help="Exit 3 if a figure of the report is higher.")
+@click.option("--force", is_flag=True, help="Replace an earlier report.")
+@click.option("--quiet", is_flag=True, help="Neither progress nor verdict.")
+@click.option("--json", "as_json", is_flag=True, help="The verdict and all figures as JSON.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    out: str,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+    fail_under: tuple[tuple[str, float], ...],
+    fail_over: tuple[tuple[str, float], ...],
+    **asked: Any,
+) -> None:
+    """Say how good synthetic ECGs are: utility, fidelity, physiology, privacy.
+
+    Real and synthetic ECGs come in equal numbers, and each figure beside its floor: the same figure of real against
+    real ECGs. Run again with the same --out, an interrupted validation goes on where it was.
+    """
+    from ecgsdk.validation import ReportFolder, no_progress, terminal_progress, validate
+
+    folder = ReportFolder.open(out, overwrite=force)
+    report = validate(
+        _settings(asked),
+        cache=folder.cache(),
+        progress=no_progress if quiet else terminal_progress,
+    )
+    written = folder.write(report)
+    missed = [*_missed(report, fail_under, lower=True), *_missed(report, fail_over, lower=False)]
+    if as_json:
+        click.echo(json.dumps(_summary(report, written, missed), indent=2))
+    elif not quiet:
+        _print(report, written)
+    for line in missed:
+        click.echo(line, err=True)
+    if missed:
+        ctx.exit(_BOUND_MISSED)
+
+
+def _settings(asked: dict[str, Any]) -> Settings:
+    from ecgsdk.validation import Settings
+
+    return Settings(**{**asked, "classifiers": asked["classifiers"] or None})
+
+
+def _missed(report: Report, bounds: tuple[tuple[str, float], ...], *, lower: bool) -> list[str]:
+    """A line for each bound that does not hold."""
+    measures, lines = report.measures(), []
+    for given, bound in bounds:
+        measure = measures.get(_SHORT_NAMES.get(given, given))
+        value = None if measure is None else measure.value
+        if measure is None:
+            lines.append(f"the report has no figure {given}; report.json lists what it has")
+        elif value is None or value != value:
+            lines.append(f"{given} was not measured")
+        elif value < bound if lower else value > bound:
+            lines.append(f"{given} is {value:.4g}, {'under' if lower else 'over'} the bound of {bound:g}")
+    return lines
+
+
+def _print(report: Report, written: Path) -> None:
+    for finding in report.findings:
+        click.echo(f"{finding.level:<8} {finding.text}")
+    failures = sum(len(section.failures) for section in report.sections)
+    if failures:
+        click.echo(f"{failures} part{'s' * (failures > 1)} could not be measured; the report says why", err=True)
+    click.echo(f"wrote {written / 'report.html'} and report.json")
+
+
+def _summary(report: Report, written: Path, missed: list[str]) -> dict[str, Any]:
+    whole = report.as_dict()
+    return {
+        "report": str(written / "report.json"),
+        "findings": whole["findings"],
+        "measures": {measure["name"]: measure for section in whole["sections"] for measure in section["measures"]},
+        "failures": [failure for section in whole["sections"] for failure in section["failures"]],
+        "missed": missed,
+    }

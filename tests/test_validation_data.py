@@ -1,0 +1,177 @@
+"""What the suite trains and tests on: records, tasks, the cache, and nothing that is tested on what it learned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import ecgsdk
+from ecgsdk.conditions import Condition
+from ecgsdk.errors import ConditionError, DataError
+from ecgsdk.readers import read_ptbxl
+from ecgsdk.validation.cache import Cache
+from ecgsdk.validation.datasets import DataSets, askable, from_file, open_real
+from ecgsdk.validation.progress import no_progress
+from ecgsdk.validation.records import join, load_records
+from ecgsdk.validation.settings import Settings
+from ecgsdk.validation.tasks import LABELS, label_matrix, task_rows
+
+
+@pytest.fixture
+def records(ptbxl_folder):
+    return load_records(read_ptbxl(ptbxl_folder))
+
+
+def test_records_hold_what_was_read(records, real_batch):
+    assert records.microvolts.dtype == np.int16
+    assert records.identifiers == real_batch.identifiers
+    np.testing.assert_allclose(records.twelve(), real_batch.signals, atol=0.0025)
+    assert np.all(records.residuals < 2.5)
+
+
+def test_records_at_500_hz_are_brought_to_100_hz(ptbxl_folder):
+    records = load_records(read_ptbxl(ptbxl_folder, sampling_rate=500))
+    assert records.microvolts.shape == (6, 8, 1000)
+
+
+def test_the_key_of_records_depends_on_samples_labels_and_order(records):
+    changed = replace(records, conditions=(Condition(("AFIB",)), *records.conditions[1:]))
+    keys = {records.key, changed.key, records.select([1, 0, 2, 3, 4, 5]).key, records.select(range(5)).key}
+    assert len(keys) == 4
+    assert records.select(range(6)).key == records.key
+
+
+@pytest.mark.parametrize("value", [np.nan, 33.0])
+def test_samples_that_are_no_voltages_are_refused(ptbxl_folder, value):
+    source = read_ptbxl(ptbxl_folder)
+
+    def read(chosen):
+        signals = source.read(chosen)
+        signals[2, 0, 5] = value
+        return signals
+
+    with pytest.raises(DataError, match=f"record {source.identifiers[2]}: no number, or beyond 32.767 mV"):
+        load_records(replace(source, read=read))
+
+
+def test_labels_are_made_by_any_of_their_statements():
+    matrix = label_matrix([Condition(("AFLT", "LVH")), Condition(), Condition(("NORM",))])
+    names = list(LABELS)
+    assert [names[k] for k in np.flatnonzero(matrix[0])] == ["AFIB/AFLT", "LVH"]
+    assert matrix.sum(axis=1).tolist() == [2, 0, 1]
+
+
+def test_a_binary_task_takes_who_is_normal_or_of_the_group_but_not_both():
+    codes = [("NORM",), ("LVH",), ("NORM", "LVH"), ("AFIB",), ("LVH", "MI"), ("NORM",), ("NORM",)]
+    rows = task_rows([Condition(code) for code in codes], "lvh")
+    assert rows.positions.tolist() == [0, 1, 4, 5, 6]
+    assert rows.labels.tolist() == [False, True, True, False, False]
+    assert rows.smaller_side == 2
+    assert rows.balanced(2).positions.tolist() == [0, 1, 4, 5]
+    assert len(task_rows([], "lvh")) == 0
+
+
+def test_the_cache_gives_back_what_it_kept(tmp_path):
+    cache, made = Cache(tmp_path / "cache"), []
+
+    def make():
+        made.append(1)
+        return {"values": np.arange(3)}
+
+    for _ in range(2):
+        assert cache.arrays("kind", {"a": 1}, make)["values"].tolist() == [0, 1, 2]
+    assert len(made) == 1
+    cache.arrays("kind", {"a": 2}, make)
+    assert len(made) == 2
+
+
+def test_a_damaged_cache_is_made_anew(tmp_path):
+    cache = Cache(tmp_path)
+    cache.arrays("kind", {}, lambda: {"values": np.zeros(2)})
+    path = cache.path("kind", {})
+    path.write_bytes(path.read_bytes()[:40])
+    assert cache.arrays("kind", {}, lambda: {"values": np.ones(2)})["values"].tolist() == [1, 1]
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_what_contradicts_itself_is_not_asked_for():
+    assert askable(Condition(("NORM", "AFIB"))) is None
+    asked = askable(Condition(("AFIB", "SR", "LVH"), 80.0, 70.0, "F"))
+    assert asked == Condition(("AFIB", "LVH"), None, 70.0, "F")
+
+
+def test_ages_are_brought_into_what_the_model_learned():
+    generator = ecgsdk.load_generator()
+    assert askable(Condition(("NORM",), age=3.0), generator).age == generator.card.age[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        ({"sections": ("utility", "privcy")}, ConditionError, "privcy.*privacy"),
+        ({"protocols": ("tstr", "rttr")}, ConditionError, "rttr"),
+        ({"synthetic": "a.h5", "generator": "ptbxl-flow"}, ConditionError, "not both"),
+        ({"test_folds": (8, 9)}, DataError, "fold 8 is to train and to test on"),
+        ({"seeds": 0}, ConditionError, "1 seed"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(given, error, said):
+    with pytest.raises(error, match=said):
+        Settings(real="ptb-xl", **given)
+
+
+def test_settings_tell_no_paths():
+    assert Settings(real="/home/somebody/ptb-xl/").as_dict()["real"] == "ptb-xl"
+
+
+def datasets(train, test, synthetic_train, synthetic_test):
+    return DataSets(
+        train=train,
+        test=test,
+        synthetic_train=synthetic_train,
+        synthetic_test=synthetic_test,
+        multi=len(train),
+        matched=np.arange(len(synthetic_test)),
+        twins=True,
+        members=None,
+        reference=None,
+        sources=(None, None),
+        notes=(),
+    )
+
+
+def test_records_to_test_on_must_not_be_trained_on(records):
+    first, second, third = records.select([0, 1]), records.select([2, 3]), records.select([4, 5])
+    datasets(first, second, third, records.select([])).check()
+    with pytest.raises(DataError, match="2 of the real test records are among the real training records"):
+        datasets(join(first, second), second, third, third).check()
+    with pytest.raises(DataError, match="1 of the real test records are among the synthetic records"):
+        datasets(first, second, records.select([3, 4]), third).check()
+    with pytest.raises(DataError, match="the same record twice"):
+        datasets(first, second, third, third).check()
+
+
+def test_folds_part_the_real_ecgs(ptbxl_folder):
+    folds = read_ptbxl(ptbxl_folder).folds
+    real = open_real(Settings(real=str(ptbxl_folder), train_folds=(folds[0],), test_folds=(folds[1],)))
+    assert set(real.train.folds) == {folds[0]}
+    assert set(real.test.folds) == {folds[1]}
+
+
+def test_ecgs_without_folds_are_parted_at_random_and_it_is_said(tmp_path, real_batch):
+    path = tmp_path / "real.h5"
+    with ecgsdk.open_writer(path, sampling_rate=100, total=6, provenance=None) as writer:
+        writer.write(real_batch)
+    real = open_real(Settings(real=str(path)))
+    assert set(real.train.identifiers) | set(real.test.identifiers) == set(real_batch.identifiers)
+    assert not set(real.train.identifiers) & set(real.test.identifiers)
+    assert "no folds" in real.notes[0]
+
+
+def test_real_ecgs_do_not_pass_for_synthetic_ones(ptbxl_folder):
+    folds = read_ptbxl(ptbxl_folder).folds
+    settings = Settings(real=str(ptbxl_folder), train_folds=(folds[0],), test_folds=(folds[1],))
+    with pytest.raises(DataError, match="does not say which model made it"):
+        from_file(open_real(settings), read_ptbxl(ptbxl_folder), settings, no_progress)
