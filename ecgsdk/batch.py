@@ -21,7 +21,7 @@ class Provenance:
 
     Attributes:
         model: name of the model.
-        model_sha256: SHA-256 of the model's card, which holds that of each graph.
+        model_sha256: SHA-256 of the model's card without its metrics; the card holds that of each graph.
         version: ecgsdk's version.
         seed: the seed given by the user.
         steps: number of flow evaluations.

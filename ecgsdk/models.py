@@ -241,7 +241,13 @@ def _open(folder: Path) -> Model[AnyCard]:
         raise ModelError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
         raise ModelError(f"{path} is no model card ({error!s}); install or export the model again") from None
-    return Model(folder, card, hashlib.sha256(content).hexdigest())
+    return Model(folder, card, _identity(values))
+
+
+def _identity(values: dict[str, Any]) -> str:
+    """SHA-256 of the card but for its metrics: what is measured later leaves a model what it is."""
+    facts = {name: value for name, value in values.items() if name != "metrics"}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _card(values: dict[str, Any]) -> AnyCard:

@@ -46,6 +46,14 @@ def test_a_folder_is_a_model(copy):
     assert find_model(copy).card == find_model().card
 
 
+def test_a_model_stays_what_it_is_when_more_of_it_is_measured(copy):
+    before = find_model(copy).sha256
+    card = json.loads((copy / "card.json").read_text())
+    for name, changes in (("metrics", False), ("steps", True)):
+        (copy / "card.json").write_text(json.dumps({**card, name: {"new": 1} if name == "metrics" else 7}))
+        assert (find_model(copy).sha256 != before) is changes
+
+
 def test_a_changed_graph_is_named_with_its_hash(copy):
     with (copy / "flow.onnx").open("ab") as file:
         file.write(b"x")

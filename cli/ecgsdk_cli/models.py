@@ -42,7 +42,7 @@ def show(name: str, as_json: bool) -> None:
     """Show what a model can be asked for, what it was trained on, and how it did."""
     import ecgsdk
 
-    card = ecgsdk.find_model(name).card.as_dict()
+    card = ecgsdk.find_model(name, kind=None).card.as_dict()
     if as_json:
         click.echo(json.dumps(card, indent=2))
         return

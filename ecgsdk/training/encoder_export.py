@@ -81,7 +81,7 @@ def export_encoder(
         name=target.name,
         version=version,
         description="features of 8-lead ECGs for the validation suite: 1-D ResNet trained to tell statements, heart "
-        "rate, RR variation, age and sex",
+        "rate, RR variation, age, sex, power by lead and band, and lead correlations",
         ecgsdk_version=ecgsdk.__version__,
         leads=INDEPENDENT_LEADS,
         units="mV",

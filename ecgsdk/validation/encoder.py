@@ -53,8 +53,8 @@ class Encoder:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the encoder's card, which holds that of its graph."""
-        return self.model.sha256
+        """SHA-256 of the encoder's graph."""
+        return self.card.graphs["encoder"]["sha256"]
 
     def features(self, eight: np.ndarray) -> np.ndarray:
         """Features of records; those of one record do not depend on the others.

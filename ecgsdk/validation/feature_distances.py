@@ -26,6 +26,7 @@ __all__ = [
     "kernel_distance",
     "mean_estimate",
     "nearest_distances",
+    "neighbour_radii",
     "precision_recall",
     "two_sample_auc",
 ]
@@ -99,13 +100,33 @@ def kernel_distance(real: np.ndarray, synthetic: np.ndarray) -> Estimate:
     return Estimate(float(by_real.mean() + by_synthetic.mean()), error)
 
 
-def precision_recall(real: np.ndarray, synthetic: np.ndarray, k: int = 3) -> tuple[Estimate, Estimate]:
+def neighbour_radii(features: np.ndarray, ks: tuple[int, ...]) -> dict[int, np.ndarray]:
+    """Squared distance of each record to its k-th nearest other, shape (n,), for each k; the farthest of fewer."""
+    nearest = [min(k, len(features) - 1) - 1 for k in ks]
+    radii = np.empty((len(ks), len(features)), dtype=features.dtype)
+    for rows, block in _squared_distances(features, features):
+        block[np.arange(len(block)), np.arange(rows.start, rows.stop)] = np.inf
+        block.partition(sorted(set(nearest)), axis=1)
+        radii[:, rows] = block[:, nearest].T
+    return dict(zip(ks, radii))
+
+
+def precision_recall(
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    k: int = 3,
+    *,
+    radii: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[Estimate, Estimate]:
     """Share of synthetic records within the real ones' manifold, and of real ones within the synthetic ones'.
 
     Kynkäänniemi et al. 2019, arXiv 1904.06991: a manifold is the union of spheres around its records, each as wide
     as the distance to the record's k-th nearest neighbour.
+
+    Args:
+        radii: `neighbour_radii` of both for this k, where they are known.
     """
-    radii_real, radii_synthetic = _radii(real, k), _radii(synthetic, k)
+    radii_real, radii_synthetic = radii or (neighbour_radii(part, (k,))[k] for part in (real, synthetic))
     precise, recalled = np.zeros(len(synthetic), bool), np.zeros(len(real), bool)
     for rows, squares in _squared_distances(real, synthetic):
         precise |= (squares <= radii_real[rows, None]).any(axis=0)
@@ -113,13 +134,18 @@ def precision_recall(real: np.ndarray, synthetic: np.ndarray, k: int = 3) -> tup
     return _mean(precise), _mean(recalled)
 
 
-def density_coverage(real: np.ndarray, synthetic: np.ndarray, k: int = 5) -> tuple[Estimate, Estimate]:
+def density_coverage(
+    real: np.ndarray, synthetic: np.ndarray, k: int = 5, *, radii: np.ndarray | None = None
+) -> tuple[Estimate, Estimate]:
     """How many real records' spheres hold a synthetic one, over k, and the share of real spheres that hold any.
 
     Naeem et al. 2020, arXiv 2002.09797; spheres reach to the k-th nearest real neighbour. For equal distributions the
     density is about 1 and the coverage about 1 − 2⁻ᵏ.
+
+    Args:
+        radii: `neighbour_radii` of the real records for this k, where they are known.
     """
-    radii = _radii(real, k)
+    radii = neighbour_radii(real, (k,))[k] if radii is None else radii
     inside, covered = np.zeros(len(synthetic)), np.zeros(len(real), bool)
     for rows, squares in _squared_distances(real, synthetic):
         held = squares <= radii[rows, None]
@@ -131,7 +157,7 @@ def density_coverage(real: np.ndarray, synthetic: np.ndarray, k: int = 5) -> tup
 def nearest_distances(features: np.ndarray, reference: np.ndarray | None = None) -> np.ndarray:
     """Euclidean distance of each record to the nearest one of `reference`, or to the nearest other; shape (n,)."""
     if reference is None:
-        return np.sqrt(_radii(features, 1))
+        return np.sqrt(neighbour_radii(features, (1,))[1])
     return np.sqrt(np.concatenate([block.min(axis=1) for _, block in _squared_distances(features, reference)]))
 
 
@@ -142,8 +168,8 @@ def two_sample_auc(real: np.ndarray, synthetic: np.ndarray, *, seed: int = 0) ->
     1610.06545). It sees each feature and its square, so that it finds what is shifted and what varies less; five
     folds. The error is that of Hanley and McNeil 1982, Radiology 143:29.
     """
-    inputs = np.concatenate([real, synthetic]).astype(np.float64)
-    labels = np.repeat([0.0, 1.0], [len(real), len(synthetic)])
+    inputs = np.concatenate([real, synthetic])
+    labels = np.repeat(np.array([0, 1], np.float32), [len(real), len(synthetic)])
     random = np.random.default_rng(seed)
     fold = np.concatenate([random.permutation(len(part)) % _FOLDS for part in (real, synthetic)])
     scores = np.empty(len(inputs))
@@ -156,13 +182,17 @@ def two_sample_auc(real: np.ndarray, synthetic: np.ndarray, *, seed: int = 0) ->
 
 def _ridge_scores(inputs: np.ndarray, labels: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Scores of other records by a ridge regression on standardised inputs and their squares."""
-    mean, deviation = inputs.mean(axis=0), inputs.std(axis=0)
-    fitted, applied = ((part - mean) / np.where(deviation > 0, deviation, 1) for part in (inputs, others))
-    # Beyond four deviations an outlier's square would outweigh all other records.
-    fitted, applied = (np.clip(part, -4, 4) for part in (fitted, applied))
-    fitted, applied = (np.concatenate([part, np.square(part) - 1], axis=1) for part in (fitted, applied))
-    gram = fitted.T @ fitted + fitted.shape[1] * np.eye(fitted.shape[1])
+    mean, deviation = inputs.mean(axis=0, dtype=np.float64), inputs.std(axis=0, dtype=np.float64)
+    deviation = np.where(deviation > 1e-6 * np.abs(mean), deviation, np.inf)
+    fitted, applied = (_with_squares((part - mean) / deviation) for part in (inputs, others))
+    gram = fitted.T @ fitted + np.float32(fitted.shape[1]) * np.eye(fitted.shape[1], dtype=np.float32)
     return applied @ np.linalg.solve(gram, fitted.T @ (labels - labels.mean()))
+
+
+def _with_squares(standardised: np.ndarray) -> np.ndarray:
+    # Beyond four deviations an outlier's square would outweigh all other records.
+    inputs = np.clip(standardised, -4, 4).astype(np.float32)
+    return np.concatenate([inputs, np.square(inputs) - 1], axis=1)
 
 
 def _area_error(area: float, n: int, m: int) -> float:
@@ -206,13 +236,3 @@ def _squared_distances(first: np.ndarray, second: np.ndarray) -> Iterator[tuple[
         block += squares
         block += np.square(first[rows]).sum(axis=1)[:, None]
         yield rows, block.clip(0, out=block)
-
-
-def _radii(features: np.ndarray, k: int) -> np.ndarray:
-    """Squared distance of each record to its k-th nearest other; the farthest where there are fewer."""
-    k = min(k, len(features) - 1)
-    radii = np.empty(len(features), dtype=features.dtype)
-    for rows, block in _squared_distances(features, features):
-        block[np.arange(len(block)), np.arange(rows.start, rows.stop)] = np.inf
-        radii[rows] = np.partition(block, k - 1, axis=1)[:, k - 1]
-    return radii

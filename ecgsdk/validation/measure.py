@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["measure_profile"]
 
 _BATCH = 64
-_LAYOUT = 1
+_LAYOUT = 2
 """Raised when what is measured changes, so that older caches are not taken."""
 
 

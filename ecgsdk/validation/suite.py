@@ -129,6 +129,12 @@ class _Run:
         return self.profile(self.data.synthetic_test, "synthetic ECGs")
 
     @cached_property
+    def reference(self) -> Profile | None:
+        """Real ECGs of the generator's training, as far as they are known."""
+        reference = self.data.reference
+        return None if reference is None else self.profile(reference, "further training ECGs")
+
+    @cached_property
     def halves(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions of two halves of the pairs."""
         order = np.random.default_rng(self.settings.seed).permutation(len(self.real))
@@ -168,6 +174,7 @@ def _fidelity(run: _Run) -> Section:
     section = fidelity.section(
         (run.real.select(halves[0]), run.real.select(halves[1])),
         (run.synthetic.select(halves[0]), run.synthetic.select(halves[1])),
+        reference=run.reference,
         seed=run.settings.seed,
     )
     trainer = run.roster.preferred()
@@ -196,7 +203,7 @@ def _physiology(run: _Run) -> Section:
 
 def _privacy(run: _Run) -> Section:
     data = run.data
-    if data.members is None or data.reference is None:
+    if data.members is None or run.reference is None:
         why = "it is not known which ECGs the generator was trained on; name them with --members"
         return Section("privacy", _TITLES["privacy"], failures=(Failure("membership inference", why),))
     members = run.profile(data.members, "the generator's training ECGs")
@@ -204,7 +211,7 @@ def _privacy(run: _Run) -> Section:
         members,
         run.profile(data.test, "real ECGs"),
         run.profile(join(data.synthetic_train, data.synthetic_test), "synthetic ECGs"),
-        run.profile(data.reference, "further training ECGs"),
+        run.reference,
         control=run.profile(_planted(data.members, run.settings.seed), "planted copies"),
         seed=run.settings.seed,
     )
@@ -235,7 +242,7 @@ _SECTIONS: dict[str, Callable[[_Run], Section]] = {
 
 
 def _described(train: Records, test: Records) -> dict[str, Any]:
-    return {"name": train.name, "train_records": len(train), "test_records": len(test)}
+    return {"name": Path(train.name).name, "train_records": len(train), "test_records": len(test)}
 
 
 def _provenance(data: DataSets) -> dict[str, object] | None:

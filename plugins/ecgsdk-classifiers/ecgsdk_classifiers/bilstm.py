@@ -23,7 +23,7 @@ class CnnBiLstm(nn.Module):
         super().__init__()
         first, second, third = _WIDTHS
         self.body = nn.Sequential(
-            nn.BatchNorm2d(leads),
+            nn.BatchNorm2d(leads, affine=False),
             convolved(leads, first, 15, stride=2),
             nn.MaxPool2d((1, 2)),
             convolved(first, second, 7, stride=2),

@@ -14,7 +14,7 @@ from ecgsdk_classifiers.layers import Head, as_image, convolution, convolved
 
 __all__ = ["InceptionTime"]
 
-_STEM, _BOTTLENECK, _FILTERS, _KERNELS = 32, 16, 24, (9, 19, 39)
+_STEM, _BOTTLENECK, _FILTERS, _KERNELS = 32, 16, 16, (9, 19, 39)
 _MODULES_A_GROUP = 3
 
 
@@ -52,7 +52,7 @@ class InceptionTime(nn.Module):
     def __init__(self, leads: int, labels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.BatchNorm2d(leads),
+            nn.BatchNorm2d(leads, affine=False),
             convolved(leads, _STEM, 15, stride=2),
             nn.MaxPool2d((1, 2)),
             _Group(_STEM),

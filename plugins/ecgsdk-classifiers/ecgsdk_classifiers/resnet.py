@@ -42,7 +42,7 @@ class ResNet(nn.Module):
     def __init__(self, leads: int, labels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.BatchNorm2d(leads),
+            nn.BatchNorm2d(leads, affine=False),
             convolved(leads, _STEM, 15, stride=2),
             nn.MaxPool2d((1, 2)),
             *(_Block(inside, outside) for inside, outside in pairwise((_STEM, *_WIDTHS))),

@@ -36,7 +36,7 @@ def epochs_for(records: int) -> int:
     """
     falling = _EPOCHS_OF_1000 * (1000 / records) ** (1 / 3)
     enough = _FEWEST_STEPS / _batches_an_epoch(records)
-    return round(max(falling, enough, _FEWEST_EPOCHS)) if records < 1000 else round(max(falling, _FEWEST_EPOCHS))
+    return round(max(falling, enough, _FEWEST_EPOCHS))
 
 
 def train(
