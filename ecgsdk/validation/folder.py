@@ -34,24 +34,21 @@ class ReportFolder:
 
     @classmethod
     def open(cls, path: str | Path, *, overwrite: bool = False) -> ReportFolder:
-        """The folder at `path`, made if it is not there. One with only a cache is an interrupted run, which goes on.
+        """The folder at `path`, which need not be there. One with only a cache is an interrupted run, which goes on.
 
         Raises:
-            WriteError: it holds a report already and `overwrite` is off, it holds other files, or it cannot be made.
+            WriteError: it holds a report already and `overwrite` is off, it holds other files, or it cannot be one.
         """
         path = Path(path)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            entries = {entry.name for entry in path.iterdir()}
-        except OSError as error:
-            raise WriteError(f"cannot write a report into {path}: {error.strerror}; name another folder") from error
+        entries = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
         foreign = sorted(name for name in entries if name not in (*_FILES, _CACHE) and not name.startswith("."))
         if foreign:
             raise WriteError(f"{path} holds other files, such as {foreign[0]}; name an empty or a new folder")
         if not overwrite and entries & set(_FILES):
             raise WriteError(f"{path} holds a report already; name another folder, or replace it with --force")
-        if not os.access(path, os.W_OK):
-            raise WriteError(f"cannot write a report into {path}: no permission; name another folder")
+        nearest = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+            raise WriteError(f"cannot write a report into {path}: {nearest} is no folder or not writable; name another")
         return cls(path)
 
     def cache(self) -> Cache:
@@ -64,6 +61,7 @@ class ReportFolder:
         Raises:
             WriteError: they cannot be written.
         """
+        self.path.mkdir(parents=True, exist_ok=True)
         texts = (json.dumps(report.as_dict()) + "\n", render(report))
         for name, text in zip(_FILES, texts):
             target = self.path / name
