@@ -4,9 +4,9 @@
     python benchmarks/conditions.py ptb-xl/ -n 200 --rates 45,60,80,110
 
 Beats are found by SleepECG's detector (Brunner and Hofer 2023, doi 10.21105/joss.05411), which shares nothing with
-ecgsdk's own; from there `ecgsdk.validation.intervals` measures. The first table has what was measured at each heart
-rate asked for, the second the other figures with heart rates drawn by the generator, beside real ECGs of the same
-group; the third says whether the bounds are met.
+ecgsdk's own; from there `ecgsdk.validation.physiology.intervals` measures. The first table has what was measured at
+each heart rate asked for, the second the other figures with heart rates drawn by the generator, beside real ECGs of the
+same group; the third says whether the bounds are met.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tqdm import tqdm
 import ecgsdk
 from ecgsdk.conditions import GROUPS, Condition
 from ecgsdk.leads import LEADS
-from ecgsdk.validation.intervals import measure_records
+from ecgsdk.validation.physiology.intervals import measure_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -3,9 +3,9 @@
 LUDB (Kalyakulina et al. 2020, IEEE Access 8:186181; physionet.org/content/ludb) marks P, QRS and T lead by lead.
 Intervals of a record are compared with two readings of these marks: "any lead", from the earliest onset to the latest
 offset of all leads, and "usual lead", the median lead's. Records with a pacemaker are left out. QRS and P constants of
-`ecgsdk.validation.delineation` were chosen on all of LUDB, those of T on its even numbers: `--odd` has the others
-alone. `ecgsdk.validation.intervals.MEASUREMENT_ERROR` holds what this prints for the usual lead at 100 Hz: of QT and
-QTc on the odd numbers, of the others on all.
+`ecgsdk.validation.physiology.delineation` were chosen on all of LUDB, those of T on its even numbers: `--odd` has the
+others alone. `ecgsdk.validation.physiology.intervals.MEASUREMENT_ERROR` holds what this prints for the usual lead at
+100 Hz: of QT and QTc on the odd numbers, of the others on all.
 
     python benchmarks/intervals_ludb.py ludb/
     python benchmarks/intervals_ludb.py ludb/ --odd
@@ -24,7 +24,7 @@ from tables import markdown, write_json
 
 from ecgsdk.leads import LEADS
 from ecgsdk.resampling import resample
-from ecgsdk.validation.intervals import measure_records
+from ecgsdk.validation.physiology.intervals import measure_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -5,9 +5,10 @@
 
 Takes a finished training run, as `ecgsdk train` leaves it (it is only read), and goes on training its flow on a few
 hundred of the run's records and nothing else, until it knows them by heart. Then both generators, the run's own and
-the overfitted one, are asked for ECGs with the conditions of those members, and the attacks of `ecgsdk validate` are
-tried on each: those members against records of fold 9. The area under the ROC curve of the overfitted one must come
-out above 0.7, or the exit code is 1: an audit that misses it says nothing about any other generator.
+the overfitted one, are asked for ECGs with the conditions of those members and of as many records of fold 9: with the
+members' alone, a generator that has memorised nothing would come nearer to them, by their heart rates and
+statements. The attacks of `ecgsdk validate` are tried on each. The area under the ROC curve of the overfitted one
+must come out above 0.7, or the exit code is 1: an audit that misses it says nothing about any other generator.
 
 The same call goes on where an earlier one was stopped. The defaults take about a quarter of an hour on two cores.
 """
@@ -19,7 +20,7 @@ import shutil
 import sys
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ from utility_data import write_synthetic
 
 import ecgsdk
 from ecgsdk.validation.cache import Cache
-from ecgsdk.validation.encoder import load_encoder
+from ecgsdk.validation.fidelity.encoder import load_encoder
 from ecgsdk.validation.measure import measure_profile
 from ecgsdk.validation.privacy import section
 from ecgsdk.validation.records import load_records
@@ -52,7 +53,7 @@ CAUGHT = 0.7
 
 TRAINING_FOLDS, TEST_FOLD = tuple(range(1, 9)), 9
 _HEART_RATE, _AGE = (35.0, 170.0), (15.0, 90.0)
-_MEASURES = ("membership_auc", "membership_tpr_1", "membership_tpr_01", "membership_auc_excess", "memorisation_ratio")
+_MEASURES = ("membership_auc", "membership_tpr_1", "membership_auc_excess", "memorisation_ratio", "nearer_to_members")
 _CHECKPOINTS = ("autoencoder.pt", "adversarial.pt", "rhythm.pt")
 
 
@@ -156,22 +157,52 @@ def measured(source: ECGSource, what: str, cache: Cache) -> Profile:
         return measure_profile(load_records(source), load_encoder(), cache=cache, advance=progress.update)
 
 
-def real_profiles(
-    ptbxl: Path, out: Path, config: TrainConfig, *, others: int, reference: int, seed: int, cache: Cache
-) -> tuple[Profile, Profile, Profile]:
-    """Members, records of fold 9, and further training records."""
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """The records on which the attacks are tried.
+
+    Attributes:
+        members, others: names of the records learned by heart, and of as many of fold 9.
+        asked: the conditions of both, of which the synthetic records are asked.
+    """
+
+    members: tuple[str, ...]
+    others: tuple[str, ...]
+    asked: tuple[Condition, ...]
+
+
+def choose_tested(run: Path, out: Path, config: TrainConfig, seed: int) -> Tested:
+    """The members, and held-out records drawn at random."""
     from ecgsdk.training.data import load_prepared
 
-    names = load_prepared(out / "train.npz", config).identifiers.tolist()
-    trained, held_out = ecgsdk.read_ecgs(ptbxl, folds=TRAINING_FOLDS), ecgsdk.read_ecgs(ptbxl, folds=(TEST_FOLD,))
-    position = {name: i for i, name in enumerate(trained.identifiers)}
-    random = np.random.default_rng(seed)
-    further = random.permutation([i for name, i in position.items() if name not in set(names)])[:reference]
-    return (
-        measured(trained.select([position[name] for name in names]), "members", cache),
-        measured(held_out.select(random.permutation(len(held_out))[:others].tolist()), "fold 9", cache),
-        measured(trained.select(further.tolist()), "further training records", cache),
+    members, held_out = load_prepared(out / "train.npz", config), load_prepared(run / "validation.npz", config)
+    known = members.conditions(config.statements), held_out.conditions(config.statements)
+    rows = np.random.default_rng(seed).permutation(askable(known[1]))[: len(members)]
+    return Tested(
+        members=tuple(members.identifiers.tolist()),
+        others=tuple(held_out.identifiers[rows].tolist()),
+        asked=(*known[0], *(known[1][i] for i in rows)),
     )
+
+
+def real_profiles(
+    ptbxl: Path, tested: Tested, *, reference: int, seed: int, cache: Cache
+) -> tuple[Profile, Profile, Profile]:
+    """Members, records of fold 9, and further training records."""
+    trained, held_out = (ecgsdk.read_ecgs(ptbxl, folds=folds) for folds in (TRAINING_FOLDS, (TEST_FOLD,)))
+    further = sorted(set(trained.identifiers) - set(tested.members))
+    drawn = np.random.default_rng(seed).permutation(further)[:reference].tolist()
+    return (
+        measured(named(trained, tested.members), "members", cache),
+        measured(named(held_out, tested.others), "fold 9", cache),
+        measured(named(trained, drawn), "further training records", cache),
+    )
+
+
+def named(source: ECGSource, names: Sequence[str]) -> ECGSource:
+    """The records of these names, in this order."""
+    position = {name: i for i, name in enumerate(source.identifiers)}
+    return source.select([position[name] for name in names])
 
 
 def synthetic_profile(run: Path, model: Path, asked: Sequence[Condition], *, seed: int, cache: Cache) -> Profile:
@@ -196,8 +227,7 @@ def synthetic_profile(run: Path, model: Path, asked: Sequence[Condition], *, see
 @click.option("--steps", type=click.IntRange(min=1), default=1500, show_default=True, help="Of the training.")
 @click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True)
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True, help="Highest.")
-@click.option("--each", type=click.IntRange(min=1), default=4, show_default=True, help="Synthetic records a member.")
-@click.option("--others", type=click.IntRange(min=50), default=1000, show_default=True, help="Records of fold 9.")
+@click.option("--each", type=click.IntRange(min=1), default=4, show_default=True, help="Synthetic records a condition.")
 @click.option("--reference", type=click.IntRange(min=100), default=4000, show_default=True, help="Other training ones.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
@@ -210,7 +240,6 @@ def main(
     batch: int,
     rate: float,
     each: int,
-    others: int,
     reference: int,
     seed: int,
     json_file: Path | None,
@@ -219,7 +248,7 @@ def main(
     try:
         config = prepare(run, out, members=members, seed=seed, flow_steps=steps, flow_batch=batch, flow_rate=rate)
         overfit(run, out, config)
-        sections = audits(run, ptbxl, out, config, each=each, others=others, reference=reference, seed=seed)
+        sections = audits(run, ptbxl, out, config, each=each, reference=reference, seed=seed)
     except ecgsdk.EcgsdkError as error:
         raise click.ClickException(str(error)) from error
     click.echo(report(sections))
@@ -229,17 +258,15 @@ def main(
 
 
 def audits(
-    run: Path, ptbxl: Path, out: Path, config: TrainConfig, *, each: int, others: int, reference: int, seed: int
+    run: Path, ptbxl: Path, out: Path, config: TrainConfig, *, each: int, reference: int, seed: int
 ) -> dict[str, Section]:
     """The privacy section of the run's own generator and of the overfitted one, on the same real records."""
-    from ecgsdk.training.data import load_prepared
-
     cache = Cache(out / "cache")
-    real = real_profiles(ptbxl, out, config, others=others, reference=reference, seed=seed, cache=cache)
-    asked = load_prepared(out / "train.npz", config).conditions(config.statements) * each
+    tested = choose_tested(run, out, config, seed)
+    real = real_profiles(ptbxl, tested, reference=reference, seed=seed, cache=cache)
     found = {}
     for name, folder in (("run", run), ("overfitted", out)):
-        made = synthetic_profile(folder, out / f"{name}-model", asked, seed=seed, cache=cache)
+        made = synthetic_profile(folder, out / f"{name}-model", tested.asked * each, seed=seed, cache=cache)
         found[name] = section(real[0], real[1], made, real[2], seed=seed)
     return found
 

@@ -184,7 +184,7 @@ def _check_batch(batch: ECGBatch, size: int, rate: float) -> None:
 
 
 def _check_fixed(classifier: FixedClassifier) -> None:
-    from ecgsdk.validation.fixed import coverage, thresholds
+    from ecgsdk.validation.agreement.fixed import coverage, thresholds
 
     missing = [name for name in _FIXED_ATTRIBUTES if not hasattr(classifier, name)]
     _require(not missing, f"a fixed classifier has the attribute {', '.join(missing)}; {_name(classifier)} has not")
@@ -233,7 +233,7 @@ def _check_predictions(
 
 
 def _told(classifier: Classifier, ecgs: np.ndarray, labels: int) -> np.ndarray:
-    from ecgsdk.validation.fixed import check_probabilities
+    from ecgsdk.validation.agreement.fixed import check_probabilities
 
     given = ecgs.copy()
     with _doing(f"predict_proba of {len(ecgs)} record(s)"):
@@ -244,7 +244,7 @@ def _told(classifier: Classifier, ecgs: np.ndarray, labels: int) -> np.ndarray:
 
 
 def _prepared(classifier: Classifier, signals: np.ndarray, sampling_rate: float) -> np.ndarray:
-    from ecgsdk.validation.fixed import prepared
+    from ecgsdk.validation.agreement.fixed import prepared
 
     if len(signals) < 4:
         raise ValueError(f"{len(signals)} ECGs are too few to check a classifier with; give 4 or more")

@@ -6,8 +6,8 @@ import numpy as np
 
 from ecgsdk.conditions import GROUPS
 from ecgsdk.leads import LEADS
+from ecgsdk.validation.report.verdict import findings
 from ecgsdk.validation.results import Chart, Failure, Measure, Report, Sample, Section, Series, Table
-from ecgsdk.validation.verdict import findings
 
 LABELS = ("NORM", "AFIB/AFLT", "1AVB", "CLBBB", "CRBBB", "LVH", "IRBBB", "LAFB", "SBRAD", "STACH", "MI", "STTC", "PVC")
 

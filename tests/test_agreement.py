@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from ecgsdk.conditions import Condition
-from ecgsdk.validation.agreement import section
-from ecgsdk.validation.calls import (
+from ecgsdk.validation.agreement.calls import (
     FixedCalls,
     cohens_kappa,
     group_members,
@@ -16,6 +15,7 @@ from ecgsdk.validation.calls import (
     record_pairs,
     split_rates,
 )
+from ecgsdk.validation.agreement.section import section
 from ecgsdk.validation.results import Failure, Section, Table
 
 NORM, AFIB, LVH = Condition(("NORM",)), Condition(("AFIB",)), Condition(("LVH", "STTC"))

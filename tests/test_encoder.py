@@ -15,7 +15,7 @@ from ecgsdk.conditions import STATEMENTS
 from ecgsdk.errors import ModelError
 from ecgsdk.leads import INDEPENDENT_LEADS, to_eight
 from ecgsdk.models import DEFAULT_ENCODER, DEFAULT_MODEL, find_model, list_models
-from ecgsdk.validation.encoder import load_encoder
+from ecgsdk.validation.fidelity.encoder import load_encoder
 
 
 @pytest.fixture(scope="module")

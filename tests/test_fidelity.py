@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ecgsdk.conditions import Condition
-from ecgsdk.validation import feature_distances
-from ecgsdk.validation.feature_distances import (
+from ecgsdk.validation.fidelity import feature_distances
+from ecgsdk.validation.fidelity.feature_distances import (
     Estimate,
     density_coverage,
     frechet_distance,
@@ -21,16 +21,16 @@ from ecgsdk.validation.feature_distances import (
     precision_recall,
     two_sample_auc,
 )
-from ecgsdk.validation.fidelity import FEWEST, section
-from ecgsdk.validation.profile import Profile
-from ecgsdk.validation.spectra import BANDS, band_powers, frequencies, lead_correlations, spectra
-from ecgsdk.validation.spectral_distances import (
+from ecgsdk.validation.fidelity.section import FEWEST, section
+from ecgsdk.validation.fidelity.spectra import BANDS, band_powers, frequencies, lead_correlations, spectra
+from ecgsdk.validation.fidelity.spectral_distances import (
     band_power_distance,
     band_power_ratios,
     correlation_error,
     decibels,
     spectrum_distance,
 )
+from ecgsdk.validation.profile import Profile
 
 
 def drawn(seed, n, d=6, *, shift=0.0, scale=1.0):

@@ -10,7 +10,7 @@ from ecgsdk.conditions import STATEMENTS, Condition
 from ecgsdk.errors import DataError, EcgsdkError, PluginError
 from ecgsdk.leads import LEADS
 from ecgsdk.resampling import resample
-from ecgsdk.validation.fixed import (
+from ecgsdk.validation.agreement.fixed import (
     InputFormat,
     check_probabilities,
     coverage,

@@ -11,7 +11,7 @@ import pytest
 
 from ecgsdk.leads import to_twelve
 from ecgsdk.resampling import resample
-from ecgsdk.validation.intervals import (
+from ecgsdk.validation.physiology.intervals import (
     BEAT_SAMPLES,
     FIGURES,
     MEASUREMENT_ERROR,
@@ -20,7 +20,7 @@ from ecgsdk.validation.intervals import (
     lead_figure,
     measure_records,
 )
-from ecgsdk.validation.median_beat import smooth, usual_beat
+from ecgsdk.validation.physiology.median_beat import smooth, usual_beat
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 SHARES = np.array([0.6, 1.0, -0.4, 0.5, 0.8, 1.2, 1.0, 0.8])

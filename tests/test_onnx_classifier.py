@@ -14,9 +14,9 @@ import pytest
 from ecgsdk.classifiers import FixedClassifier
 from ecgsdk.errors import ModelError
 from ecgsdk.readers import read_ecgs
-from ecgsdk.validation.fixed import coverage, prepared, probabilities, thresholds
-from ecgsdk.validation.onnx_classifier import load_onnx_classifier
-from ecgsdk.validation.onnx_description import OnnxDescription
+from ecgsdk.validation.agreement.fixed import coverage, prepared, probabilities, thresholds
+from ecgsdk.validation.agreement.onnx_classifier import load_onnx_classifier
+from ecgsdk.validation.agreement.onnx_description import OnnxDescription
 
 onnx = pytest.importorskip("onnx")
 
@@ -187,7 +187,7 @@ class TestDescription:
             OnnxDescription.from_json(path)
 
     def test_documents_every_key(self) -> None:
-        from ecgsdk.validation import onnx_description
+        from ecgsdk.validation.agreement import onnx_description
 
         for key in OnnxDescription.__dataclass_fields__:
             assert key in (onnx_description.__doc__ or "")

@@ -140,6 +140,19 @@ class TestTraining:
         assert members.resolution_uv == whole.resolution_uv
         assert members.conditions(config.statements) == [whole.conditions(config.statements)[i] for i in rows]
 
+    def test_is_asked_for_as_many_held_out_records_as_members(self, run, tmp_path):
+        from overfitted import choose_tested, named, prepare
+
+        import ecgsdk
+
+        config = prepare(run, tmp_path / "out", **self.settings(members=1))
+        tested = choose_tested(run, tmp_path / "out", config, seed=0)
+        assert (len(tested.members), len(tested.others), len(tested.asked)) == (1, 1, 2)
+        source = ecgsdk.read_ecgs(FOLDER.parent / "tests" / "data" / "ptb-xl")
+        one = named(source, (*tested.others, *tested.members))
+        assert one.identifiers == (*tested.others, *tested.members)
+        assert [c.age for c in one.conditions] == [c.age for c in tested.asked[::-1]]
+
     def test_goes_on_where_it_was_stopped_and_refuses_other_settings(self, run, tmp_path):
         from overfitted import memorising_stage, overfit, prepare
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ecgsdk.conditions import GROUPS, Condition
-from ecgsdk.validation.figure_comparisons import (
+from ecgsdk.validation.physiology.figure_comparisons import (
     ALL,
     FAMILIES,
     Grouped,
@@ -19,12 +19,12 @@ from ecgsdk.validation.figure_comparisons import (
     median_agrees,
     shares_that_agree,
 )
-from ecgsdk.validation.intervals import FIGURES, MEASUREMENT_ERROR
-from ecgsdk.validation.physiology import section
+from ecgsdk.validation.physiology.intervals import FIGURES, MEASUREMENT_ERROR
+from ecgsdk.validation.physiology.requested_rates import requested_rates
+from ecgsdk.validation.physiology.section import section
+from ecgsdk.validation.physiology.wasserstein import circular_centre, distance_and_floor, unwrapped, wasserstein_1
 from ecgsdk.validation.profile import Profile
-from ecgsdk.validation.requested_rates import requested_rates
 from ecgsdk.validation.results import Report
-from ecgsdk.validation.wasserstein import circular_centre, distance_and_floor, unwrapped, wasserstein_1
 
 USUAL = {"heart_rate": (70, 10), "pr_ms": (160, 15), "qrs_ms": (95, 8), "qt_ms": (385, 20), "axis_deg": (40, 20)}
 

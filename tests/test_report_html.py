@@ -23,11 +23,11 @@ from ecgsdk.generator import load_generator
 from ecgsdk.leads import LEADS
 from ecgsdk.readers import read_ptbxl
 from ecgsdk.validation import results
-from ecgsdk.validation.blocks import MOST_ROWS
-from ecgsdk.validation.html import MOST_BYTES, render
-from ecgsdk.validation.markup import element, join, prose, text
+from ecgsdk.validation.report.blocks import MOST_ROWS
+from ecgsdk.validation.report.html import MOST_BYTES, render
+from ecgsdk.validation.report.markup import element, join, prose, text
+from ecgsdk.validation.report.rounding import column_texts, decimals, number
 from ecgsdk.validation.results import Chart, Finding, Measure, Report, Sample, Section, Series, Table
-from ecgsdk.validation.rounding import column_texts, decimals, number
 
 ATTACK = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&lt;`</style>"
 EMPTY = Report("2024-05-17T09:30:00+00:00", "0.1.0", {"name": "a"}, {"name": "b"}, {}, (), (), ())

@@ -13,9 +13,9 @@ import pytest
 from example_report import example_report
 
 from ecgsdk.validation import results
+from ecgsdk.validation.report.rules import RULES
+from ecgsdk.validation.report.schema import report_schema
 from ecgsdk.validation.results import SCHEMA_VERSION, Chart, Finding, Measure, Report, Section, Series
-from ecgsdk.validation.rules import RULES
-from ecgsdk.validation.schema import report_schema
 
 CLASSES = [getattr(results, name) for name in results.__all__ if dataclasses.is_dataclass(getattr(results, name))]
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "report.md"

@@ -15,7 +15,7 @@ from ecgsdk.errors import WriteError
 from ecgsdk.hookspecs import hookimpl
 from ecgsdk.plugins import Plugins
 from ecgsdk.validation import Cache, ReportFolder, Settings, validate
-from ecgsdk.validation.roster import call_roster
+from ecgsdk.validation.utility.roster import call_roster
 from ecgsdk_cli.main import main
 
 
@@ -160,7 +160,7 @@ def test_a_section_that_fails_is_named_in_the_report(settings, plugins, folder, 
     def fail(*args, **kwargs):
         raise ValueError("no such thing")
 
-    monkeypatch.setattr("ecgsdk.validation.physiology.section", fail)
+    monkeypatch.setattr("ecgsdk.validation.physiology.section.section", fail)
     found = validate(replace(settings, sections=("physiology",)), cache=Cache(folder / "cache"), plugins=plugins)
     assert found.sections[0].failures[0].why == "ValueError: no such thing"
 

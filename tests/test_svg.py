@@ -10,10 +10,10 @@ import pytest
 from example_report import sample
 
 from ecgsdk.leads import LEADS
+from ecgsdk.validation.report.scales import linear_scale, log_scale, nice_ticks
+from ecgsdk.validation.report.strips import ecg_svg
+from ecgsdk.validation.report.svg import chart_svg
 from ecgsdk.validation.results import Chart, Sample, Series
-from ecgsdk.validation.scales import linear_scale, log_scale, nice_ticks
-from ecgsdk.validation.strips import ecg_svg
-from ecgsdk.validation.svg import chart_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 

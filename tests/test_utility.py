@@ -12,11 +12,11 @@ from ecgsdk.validation.datasets import DataSets
 from ecgsdk.validation.progress import no_progress
 from ecgsdk.validation.records import Records
 from ecgsdk.validation.settings import Settings
-from ecgsdk.validation.tasks import LABELS
-from ecgsdk.validation.trainings import Trainer, Training
-from ecgsdk.validation.two_sample import two_sample_test
-from ecgsdk.validation.utility import MULTI_LABEL, augmentation, outcomes
-from ecgsdk.validation.utility_section import section
+from ecgsdk.validation.utility.outcomes import MULTI_LABEL, augmentation, outcomes
+from ecgsdk.validation.utility.section import section
+from ecgsdk.validation.utility.tasks import LABELS
+from ecgsdk.validation.utility.trainings import Trainer, Training
+from ecgsdk.validation.utility.two_sample import two_sample_test
 
 GROUPS = (("NORM",), ("AFIB",), ("1AVB",), ("CLBBB",), ("CRBBB",), ("LVH",))
 

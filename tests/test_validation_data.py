@@ -16,7 +16,7 @@ from ecgsdk.validation.datasets import DataSets, askable, from_file, open_real
 from ecgsdk.validation.progress import no_progress
 from ecgsdk.validation.records import join, load_records
 from ecgsdk.validation.settings import Settings
-from ecgsdk.validation.tasks import LABELS, label_matrix, task_rows
+from ecgsdk.validation.utility.tasks import LABELS, label_matrix, task_rows
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import string
 
 import pytest
 
+from ecgsdk.validation.report.rules import CONTROL, RULES
+from ecgsdk.validation.report.verdict import findings
 from ecgsdk.validation.results import Failure, Measure, Section
-from ecgsdk.validation.rules import CONTROL, RULES
-from ecgsdk.validation.verdict import findings
 
 
 def rule(name):

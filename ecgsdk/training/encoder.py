@@ -15,7 +15,7 @@ from ecgsdk.readers import read_ptbxl
 from ecgsdk.training.config import CONFIGS
 from ecgsdk.training.data import TRAINING_FOLDS, load_prepared, prepare
 from ecgsdk.training.encoder_network import MEASURED, EncoderNetwork
-from ecgsdk.validation.spectra import LEAST_POWER, band_powers, lead_correlations, spectra
+from ecgsdk.validation.fidelity.spectra import LEAST_POWER, band_powers, lead_correlations, spectra
 
 if TYPE_CHECKING:
     from pathlib import Path

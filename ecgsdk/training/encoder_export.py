@@ -23,7 +23,7 @@ from ecgsdk.training.data import TRAINING_FOLDS
 from ecgsdk.training.encoder import EncoderSettings, load_data, outputs, record_losses, targets, train_encoder
 from ecgsdk.training.encoder_network import FEATURES, MEASURED
 from ecgsdk.training.export import OPSET, compare_graph
-from ecgsdk.validation.feature_distances import frechet_distance, nearest_distances, two_sample_auc
+from ecgsdk.validation.fidelity.feature_distances import frechet_distance, nearest_distances, two_sample_auc
 from ecgsdk.validation.scores import auroc
 from ecgsdk.writers.atomic import check_target, discard, publish, staging_path
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ecgsdk.validation.cache import Cache
-    from ecgsdk.validation.folder import ReportFolder
     from ecgsdk.validation.progress import no_progress, terminal_progress
+    from ecgsdk.validation.report.folder import ReportFolder
     from ecgsdk.validation.results import Report
     from ecgsdk.validation.settings import Settings
     from ecgsdk.validation.suite import validate
@@ -21,7 +21,7 @@ __all__ = ["Cache", "Report", "ReportFolder", "Settings", "no_progress", "termin
 _HOMES = {
     "Cache": "cache",
     "Report": "results",
-    "ReportFolder": "folder",
+    "ReportFolder": "report.folder",
     "Settings": "settings",
     "no_progress": "progress",
     "terminal_progress": "progress",

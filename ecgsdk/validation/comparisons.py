@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +11,9 @@ from ecgsdk.batch import ECGBatch
 from ecgsdk.conditions import GROUPS
 from ecgsdk.errors import EcgsdkError
 from ecgsdk.leads import LEADS
-from ecgsdk.validation import agreement, fixed
-from ecgsdk.validation.calls import FixedCalls
+from ecgsdk.validation.agreement import fixed
+from ecgsdk.validation.agreement import section as agreement
+from ecgsdk.validation.agreement.calls import FixedCalls
 from ecgsdk.validation.records import RATE
 from ecgsdk.validation.results import Failure, Measure, Sample, Section
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ecgsdk.classifiers import FixedClassifier
     from ecgsdk.plugins import Plugins
     from ecgsdk.validation.datasets import DataSets
-    from ecgsdk.validation.progress import Progress
+    from ecgsdk.validation.progress import Advance, Progress
     from ecgsdk.validation.records import Records
 
 __all__ = ["agreement_section", "plugin_section", "samples_section"]
@@ -37,7 +38,8 @@ def agreement_section(
     """What each fixed classifier says of the real test records and of the synthetic ones that stand for them."""
     if not classifiers:
         return Section("agreement", "Agreement of finished diagnostic models", notes=(_NO_FIXED,))
-    outcomes, notes, failures = [], [], []
+    outcomes, failures = [], []
+    notes: list[str] = []
     for name, classifier in classifiers.items():
         try:
             outcomes.append(_calls(name, classifier, data, progress))
@@ -69,7 +71,7 @@ def _calls(name: str, classifier: FixedClassifier, data: DataSets, progress: Pro
     )
 
 
-def _counted(batches, advance):  # type: ignore[no-untyped-def]
+def _counted(batches: Iterable[ECGBatch], advance: Advance) -> Iterator[ECGBatch]:
     for batch in batches:
         yield batch
         advance(len(batch))
@@ -99,7 +101,7 @@ def plugin_section(data: DataSets, halves: tuple[np.ndarray, np.ndarray], plugin
     return Section("plugins", "Metrics of plugins", about, tuple(measures), failures=tuple(failures), notes=notes)
 
 
-def _measures(name: str, about: str, value: object, floor: object, n: int) -> list[Measure]:
+def _measures(name: str, about: str, value: Any, floor: Any, n: int) -> list[Measure]:
     both = [given if isinstance(given, Mapping) else {"": given} for given in (value, floor)]
     key = name.replace("-", "_").replace(".", "_")
     return [

@@ -15,7 +15,7 @@ from ecgsdk.errors import ConditionError, DataError, ModelError
 from ecgsdk.models import find_model
 from ecgsdk.readers import read_ecgs
 from ecgsdk.validation.records import RATE, Records, load_records
-from ecgsdk.validation.tasks import GROUP_TASKS, task_rows
+from ecgsdk.validation.utility.tasks import GROUP_TASKS, task_rows
 from ecgsdk.writers import open_writer
 
 if TYPE_CHECKING:
@@ -274,9 +274,9 @@ def _generate(
     generator: ECGGenerator, asked: Sequence[Condition], settings: Settings, path: Path, progress: Progress
 ) -> None:
     rate = RATE if RATE in generator.sampling_rates else generator.sampling_rates[0]
-    facts = {"seed": settings.seed, "steps": settings.steps}
-    batches = generator.generate(Cohort.from_conditions(asked), len(asked), sampling_rate=rate, **facts)
-    provenance = generator.provenance(**facts)
+    seed, steps = settings.seed, settings.steps
+    batches = generator.generate(Cohort.from_conditions(asked), len(asked), seed=seed, sampling_rate=rate, steps=steps)
+    provenance = generator.provenance(seed=seed, steps=steps)
     writer = open_writer(path, "hdf5", sampling_rate=rate, total=len(asked), provenance=provenance)
     with writer as sink, progress("generating synthetic ECGs", len(asked)) as advance:
         for batch in batches:

@@ -10,16 +10,16 @@ import numpy as np
 
 from ecgsdk.resampling import resample
 from ecgsdk.runtime import available_cores
-from ecgsdk.validation.intervals import FIGURES, measure_records
+from ecgsdk.validation.fidelity.spectra import lead_correlations, spectra
+from ecgsdk.validation.physiology.intervals import FIGURES, measure_records
 from ecgsdk.validation.profile import COARSE_RATE, Profile
 from ecgsdk.validation.records import RATE
-from ecgsdk.validation.spectra import lead_correlations, spectra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ecgsdk.validation.cache import Cache
-    from ecgsdk.validation.encoder import Encoder
+    from ecgsdk.validation.fidelity.encoder import Encoder
     from ecgsdk.validation.records import Records
 
 __all__ = ["measure_profile"]

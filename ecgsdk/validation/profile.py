@@ -29,8 +29,8 @@ class Profile:
         correlations: Pearson correlation of each pair of those leads (`numpy.triu_indices(8, 1)`), float32, (n, 28).
         beats: median beat at 100 Hz around the R peak, float32 mV, (n, 8, 88); NaN where there is none.
         coarse: the first ten seconds at 25 Hz, float32 mV, shape (n, 8, 250).
-        figures: heart rate, intervals, axis and amplitudes by name (`ecgsdk.validation.intervals.FIGURES`), float64,
-            each of shape (n,), NaN where it cannot be measured.
+        figures: heart rate, intervals, axis and amplitudes by name (`physiology.intervals.FIGURES`), float64, each of
+            shape (n,), NaN where it cannot be measured.
         residuals: greatest violation of Einthoven's and Goldberger's equations, µV, shape (n,).
     """
 

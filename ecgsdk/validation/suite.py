@@ -17,20 +17,22 @@ import ecgsdk
 from ecgsdk.errors import EcgsdkError
 from ecgsdk.plugins import Plugins, installed_plugins
 from ecgsdk.readers import read_ecgs
-from ecgsdk.validation import fidelity, physiology, privacy
+from ecgsdk.validation import privacy
 from ecgsdk.validation.cache import Cache
 from ecgsdk.validation.comparisons import agreement_section, plugin_section, samples_section
 from ecgsdk.validation.datasets import DataSets, from_file, from_generator, open_real
-from ecgsdk.validation.encoder import Encoder, load_encoder
+from ecgsdk.validation.fidelity import section as fidelity
+from ecgsdk.validation.fidelity.encoder import Encoder, load_encoder
 from ecgsdk.validation.measure import measure_profile
+from ecgsdk.validation.physiology import section as physiology
 from ecgsdk.validation.progress import Progress, no_progress
 from ecgsdk.validation.records import RATE, join, replaced
+from ecgsdk.validation.report.verdict import findings
 from ecgsdk.validation.results import Failure, Report, Section
-from ecgsdk.validation.roster import Roster, call_roster
-from ecgsdk.validation.two_sample import two_sample_test
-from ecgsdk.validation.utility import augmentation, outcomes
-from ecgsdk.validation.utility_section import section as utility_section
-from ecgsdk.validation.verdict import findings
+from ecgsdk.validation.utility.outcomes import AugmentationPoint, augmentation, outcomes
+from ecgsdk.validation.utility.roster import Roster, call_roster
+from ecgsdk.validation.utility.section import section as utility_section
+from ecgsdk.validation.utility.two_sample import two_sample_test
 
 if TYPE_CHECKING:
     from ecgsdk.validation.profile import Profile
@@ -154,9 +156,9 @@ def _guarded(name: str, run: _Run) -> Section:
 
 def _utility(run: _Run) -> Section:
     found, failures = outcomes(run.data, run.roster.trainers, run.settings, run.cache, run.progress)
-    points, trainer = [], None
-    if run.settings.augmentation is not None and run.roster.trainers:
-        trainer = run.roster.preferred(run.settings.augmentation)
+    points: list[AugmentationPoint] = []
+    trainer = None if run.settings.augmentation is None else run.roster.preferred(run.settings.augmentation)
+    if trainer is not None:
         points = augmentation(run.data, trainer, run.settings, run.cache, run.progress)
     if not run.roster.trainers:
         failures.append(Failure("classifiers", 'none can be trained; run `pip install "ecgsdk-classifiers[all]"`'))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgsdk.validation.fixed import prepared
-from ecgsdk.validation.wasserstein import wasserstein_1
+from ecgsdk.validation.agreement.fixed import prepared
+from ecgsdk.validation.physiology.wasserstein import wasserstein_1
 from ecgsdk_openecg.classifier import OpenECGClassifier
 
 if TYPE_CHECKING:

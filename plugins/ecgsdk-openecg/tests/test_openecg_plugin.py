@@ -21,7 +21,7 @@ from ecgsdk.errors import PluginError
 from ecgsdk.hookspecs import PROJECT
 from ecgsdk.plugins import Plugins
 from ecgsdk.testing import check_classifier, check_metric, check_plugin
-from ecgsdk.validation.fixed import coverage, prepared, probabilities
+from ecgsdk.validation.agreement.fixed import coverage, prepared, probabilities
 
 PTBXL = Path(__file__).resolve().parents[3] / "tests" / "data" / "ptb-xl"
 SINUS, AFIB = RHYTHMS.index("sinus"), RHYTHMS.index("afib")

@@ -11,7 +11,7 @@ from ecgsdk.conditions import check_known
 from ecgsdk.errors import EcgsdkError
 from ecgsdk.plugins import installed_plugins
 from ecgsdk.validation.results import Failure
-from ecgsdk.validation.trainings import Trainer
+from ecgsdk.validation.utility.trainings import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +78,6 @@ def call_roster(names: Sequence[str] | None, plugins: Plugins | None = None) -> 
 
 
 def _from_file(name: str) -> FixedClassifier:
-    from ecgsdk.validation.onnx_classifier import load_onnx_classifier
+    from ecgsdk.validation.agreement.onnx_classifier import load_onnx_classifier
 
     return load_onnx_classifier(Path(name[len(ONNX_PREFIX) :]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ecgsdk.validation.rounding import finite
+from ecgsdk.validation.report.rounding import finite
 
 if TYPE_CHECKING:
     from ecgsdk.validation.results import Level

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ecgsdk.validation.feature_distances import (
+from ecgsdk.validation.fidelity.feature_distances import (
     Estimate,
     density_coverage,
     frechet_distance,
@@ -18,8 +18,13 @@ from ecgsdk.validation.feature_distances import (
     precision_recall,
     two_sample_auc,
 )
-from ecgsdk.validation.spectra import band_powers
-from ecgsdk.validation.spectral_distances import band_power_distance, correlation_error, decibels, spectrum_distance
+from ecgsdk.validation.fidelity.spectra import band_powers
+from ecgsdk.validation.fidelity.spectral_distances import (
+    band_power_distance,
+    correlation_error,
+    decibels,
+    spectrum_distance,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecgsdk.validation.spectra import BANDS, LEAST_POWER, frequencies
+from ecgsdk.validation.fidelity.spectra import BANDS, LEAST_POWER, frequencies
 
 __all__ = ["band_power_distance", "band_power_ratios", "correlation_error", "decibels", "spectrum_distance"]
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecgsdk.conditions import GROUPS
-from ecgsdk.validation.amplitudes import AMPLITUDE_LEADS
-from ecgsdk.validation.figure_comparisons import ALL, shares_that_agree
-from ecgsdk.validation.intervals import FIGURES, MEASUREMENT_ERROR, P_PRESENT, lead_figure
+from ecgsdk.validation.physiology.amplitudes import AMPLITUDE_LEADS
+from ecgsdk.validation.physiology.figure_comparisons import ALL, shares_that_agree
+from ecgsdk.validation.physiology.intervals import FIGURES, MEASUREMENT_ERROR, P_PRESENT, lead_figure
 from ecgsdk.validation.results import Chart, Series, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ecgsdk.validation.figure_comparisons import Comparison, Grouped
+    from ecgsdk.validation.physiology.figure_comparisons import Comparison, Grouped
     from ecgsdk.validation.results import Cell
 
 __all__ = [

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ecgsdk.leads import LEADS
 from ecgsdk.paper import GAIN_MM_PER_MV, SPEED_MM_PER_S
-from ecgsdk.validation.markup import Markup, element
+from ecgsdk.validation.report.markup import Markup, element
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecgsdk.errors import PluginError
-from ecgsdk.validation.fixed import prepared
+from ecgsdk.validation.agreement.fixed import prepared
 from ecgsdk.validation.records import RATE
 
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgsdk.validation.results import Chart, Measure, Section, Series, Table
+from ecgsdk.validation.results import Cell, Chart, Measure, Section, Series, Table
 from ecgsdk.validation.scores import auroc, binary_scores, bootstrap_interval, macro_auroc
-from ecgsdk.validation.tasks import LABELS
-from ecgsdk.validation.utility import MULTI_LABEL
+from ecgsdk.validation.utility.outcomes import MULTI_LABEL
+from ecgsdk.validation.utility.tasks import LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from ecgsdk.validation.results import Failure
-    from ecgsdk.validation.utility import AugmentationPoint, Outcome
+    from ecgsdk.validation.utility.outcomes import AugmentationPoint, Outcome
 
     Score = Callable[[Outcome, np.ndarray | None], float]
 
@@ -233,7 +233,7 @@ def _label_table(labels: list[Outcome]) -> Table:
 
 
 def _binary_table(binary: list[Outcome]) -> Table:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for (protocol, task), outcomes in sorted(
         _by(binary, "protocol", "task").items(), key=lambda item: list(PROTOCOL_TITLES).index(item[0][0])
     ):

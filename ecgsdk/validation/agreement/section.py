@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgsdk.validation.calls import (
+from ecgsdk.validation.agreement.calls import (
     FixedCalls,
     LabelCalls,
     cohens_kappa,

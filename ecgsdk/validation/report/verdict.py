@@ -10,15 +10,15 @@ import string
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ecgsdk.validation.report.rounding import decimals, finite, number, with_unit
+from ecgsdk.validation.report.rules import CONTROL, RULES
 from ecgsdk.validation.results import Finding
-from ecgsdk.validation.rounding import decimals, finite, number, with_unit
-from ecgsdk.validation.rules import CONTROL, RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ecgsdk.validation.report.rules import Rule
     from ecgsdk.validation.results import Level, Measure, Section
-    from ecgsdk.validation.rules import Rule
 
 __all__ = ["findings"]
 

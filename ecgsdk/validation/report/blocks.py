@@ -6,10 +6,10 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from ecgsdk.conditions import GROUPS, STATEMENTS
-from ecgsdk.validation.markup import Markup, element, join, prose
-from ecgsdk.validation.rounding import DASH, column_texts, decimals, finite, number, with_unit
-from ecgsdk.validation.strips import ecg_svg
-from ecgsdk.validation.svg import chart_svg
+from ecgsdk.validation.report.markup import Markup, element, join, prose
+from ecgsdk.validation.report.rounding import DASH, column_texts, decimals, finite, number, with_unit
+from ecgsdk.validation.report.strips import ecg_svg
+from ecgsdk.validation.report.svg import chart_svg
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

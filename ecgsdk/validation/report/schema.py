@@ -14,5 +14,5 @@ def report_schema() -> dict[str, Any]:
 
     With the package jsonschema: `jsonschema.validate(json.load(open("report.json")), report_schema())`.
     """
-    path = resources.files("ecgsdk.validation").joinpath("report.schema.json")
+    path = resources.files("ecgsdk.validation.report").joinpath("report.schema.json")
     return json.loads(path.read_text(encoding="utf-8"))

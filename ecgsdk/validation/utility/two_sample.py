@@ -12,7 +12,7 @@ import numpy as np
 from ecgsdk.validation.records import Records, join
 from ecgsdk.validation.results import Measure
 from ecgsdk.validation.scores import auroc, bootstrap_interval
-from ecgsdk.validation.trainings import Trainer, Training
+from ecgsdk.validation.utility.trainings import Trainer, Training
 
 if TYPE_CHECKING:
     from ecgsdk.validation.cache import Cache

@@ -1,6 +1,6 @@
 """A diagnostic model that is an ONNX file with a small JSON file beside it: a fixed classifier without any code.
 
-`ecgsdk.validation.onnx_description` tells what model.json, beside model.onnx, may hold.
+`ecgsdk.validation.agreement.onnx_description` tells what model.json, beside model.onnx, may hold.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from ecgsdk.conditions import check_known
 from ecgsdk.errors import ConditionError, ModelError
 from ecgsdk.runtime import open_session
-from ecgsdk.validation.onnx_description import OnnxDescription
+from ecgsdk.validation.agreement.onnx_description import OnnxDescription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -58,7 +58,7 @@ class OnnxClassifier:
         name: of the file.
         description: what its JSON file says.
         labels, statements, sampling_rate, leads, units, seconds, thresholds, most_records: as `ecgsdk.classifiers` and
-            `ecgsdk.validation.fixed` explain them.
+            `ecgsdk.validation.agreement.fixed` explain them.
     """
 
     def __init__(self, name: str, description: OnnxDescription, session: Session) -> None:

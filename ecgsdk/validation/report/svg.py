@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ecgsdk.validation.markup import Markup, element, join
-from ecgsdk.validation.rounding import decimals, finite, number
-from ecgsdk.validation.scales import Scale, linear_scale, log_scale
+from ecgsdk.validation.report.markup import Markup, element, join
+from ecgsdk.validation.report.rounding import decimals, finite, number
+from ecgsdk.validation.report.scales import Scale, linear_scale, log_scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

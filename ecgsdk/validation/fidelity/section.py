@@ -9,17 +9,17 @@ import numpy as np
 
 from ecgsdk.conditions import GROUPS
 from ecgsdk.leads import INDEPENDENT_LEADS
-from ecgsdk.validation.feature_distances import frechet_distance, kernel_distance
-from ecgsdk.validation.fidelity_figures import FIGURES, RecordSet, compare, compare_crossed
+from ecgsdk.validation.fidelity.feature_distances import frechet_distance, kernel_distance
+from ecgsdk.validation.fidelity.figures import FIGURES, RecordSet, compare, compare_crossed
+from ecgsdk.validation.fidelity.spectra import BANDS, frequencies
+from ecgsdk.validation.fidelity.spectral_distances import band_power_ratios
 from ecgsdk.validation.results import Chart, Failure, Measure, Section, Series, Table
-from ecgsdk.validation.spectra import BANDS, frequencies
-from ecgsdk.validation.spectral_distances import band_power_ratios
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ecgsdk.validation.feature_distances import Estimate
-    from ecgsdk.validation.fidelity_figures import Figure
+    from ecgsdk.validation.fidelity.feature_distances import Estimate
+    from ecgsdk.validation.fidelity.figures import Figure
     from ecgsdk.validation.profile import Profile
     from ecgsdk.validation.results import Cell
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ecgsdk.errors import WriteError
 from ecgsdk.validation.cache import Cache
-from ecgsdk.validation.html import render
+from ecgsdk.validation.report.html import render
 from ecgsdk.writers.atomic import discard, publish, staging_path
 
 if TYPE_CHECKING:

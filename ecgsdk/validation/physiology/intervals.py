@@ -15,9 +15,9 @@ import numpy as np
 from ecgsdk.beats import detect_beats, heart_rate, rr_variation
 from ecgsdk.leads import to_eight
 from ecgsdk.resampling import resample
-from ecgsdk.validation.amplitudes import AMPLITUDE_LEADS, amplitudes, frontal_axis, p_height
-from ecgsdk.validation.delineation import Waves, delineate
-from ecgsdk.validation.median_beat import AFTER, BEFORE, RATE, UsualBeat, usual_beat
+from ecgsdk.validation.physiology.amplitudes import AMPLITUDE_LEADS, amplitudes, frontal_axis, p_height
+from ecgsdk.validation.physiology.delineation import Waves, delineate
+from ecgsdk.validation.physiology.median_beat import AFTER, BEFORE, RATE, UsualBeat, usual_beat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ecgsdk.leads import LEADS, to_twelve
-from ecgsdk.validation.delineation import Waves
+from ecgsdk.validation.physiology.delineation import Waves
 
 __all__ = ["AMPLITUDE_LEADS", "amplitudes", "frontal_axis", "p_height"]
 

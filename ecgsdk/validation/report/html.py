@@ -14,9 +14,9 @@ from datetime import datetime
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from ecgsdk.validation.blocks import Budget, interval_text, measure_texts, section_block
-from ecgsdk.validation.markup import Markup, element, join, prose
-from ecgsdk.validation.rounding import DASH, cell_text, finite
+from ecgsdk.validation.report.blocks import Budget, interval_text, measure_texts, section_block
+from ecgsdk.validation.report.markup import Markup, element, join, prose
+from ecgsdk.validation.report.rounding import DASH, cell_text, finite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ def render(report: Report) -> str:
 
 
 def _head(report: Report) -> Markup:
-    style = resources.files("ecgsdk.validation").joinpath("style.css").read_text(encoding="utf-8")
+    style = resources.files("ecgsdk.validation.report").joinpath("style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
     return element(

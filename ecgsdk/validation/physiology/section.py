@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgsdk.validation.figure_comparisons import ALL, Grouped, compare, shares_that_agree
-from ecgsdk.validation.intervals import FIGURES, P_PRESENT
-from ecgsdk.validation.physiology_tables import (
+from ecgsdk.validation.physiology.figure_comparisons import ALL, Grouped, compare, shares_that_agree
+from ecgsdk.validation.physiology.intervals import FIGURES, P_PRESENT
+from ecgsdk.validation.physiology.requested_rates import rate_chart, rate_measures, rate_table, requested_rates
+from ecgsdk.validation.physiology.tables import (
     DISTANCE_NOTE,
     agreement_table,
     amplitude_tables,
@@ -25,13 +26,12 @@ from ecgsdk.validation.physiology_tables import (
     plausibility_table,
     violation_share,
 )
-from ecgsdk.validation.requested_rates import rate_chart, rate_measures, rate_table, requested_rates
 from ecgsdk.validation.results import Failure, Measure, Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ecgsdk.validation.figure_comparisons import Comparison
+    from ecgsdk.validation.physiology.figure_comparisons import Comparison
     from ecgsdk.validation.profile import Profile
 
 __all__ = ["section"]

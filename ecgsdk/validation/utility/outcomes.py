@@ -10,8 +10,8 @@ import numpy as np
 from ecgsdk.errors import EcgsdkError
 from ecgsdk.validation.records import Records, join
 from ecgsdk.validation.results import Failure
-from ecgsdk.validation.tasks import GROUP_TASKS, TaskRows, label_matrix, task_rows
-from ecgsdk.validation.trainings import Trainer, Training
+from ecgsdk.validation.utility.tasks import GROUP_TASKS, TaskRows, label_matrix, task_rows
+from ecgsdk.validation.utility.trainings import Trainer, Training
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

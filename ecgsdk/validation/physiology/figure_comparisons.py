@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecgsdk.conditions import GROUPS
-from ecgsdk.validation.intervals import FIGURES
-from ecgsdk.validation.wasserstein import (
+from ecgsdk.validation.physiology.intervals import FIGURES
+from ecgsdk.validation.physiology.wasserstein import (
     FEWEST,
     SPLITS,
     Distance,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgsdk.validation.median_beat import AFTER, BEFORE, RATE, UsualBeat, smooth, spatial_velocity
+from ecgsdk.validation.physiology.median_beat import AFTER, BEFORE, RATE, UsualBeat, smooth, spatial_velocity
 
 __all__ = ["Waves", "delineate", "p_wave", "qrs_bounds", "t_end"]
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ecgsdk.validation.rounding import number, superscript
+from ecgsdk.validation.report.rounding import number, superscript
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
