@@ -28,7 +28,6 @@ import click
 import numpy as np
 from tables import markdown, write_json
 from tqdm import tqdm
-from utility_data import write_synthetic
 
 import ecgsdk
 from ecgsdk.validation.cache import Cache
@@ -213,8 +212,19 @@ def synthetic_profile(run: Path, model: Path, asked: Sequence[Condition], *, see
     export(run, model, version="0", description=about, overwrite=True)
     path = model.with_suffix(".h5")
     path.unlink(missing_ok=True)
-    write_synthetic(path, asked, model=str(model), seed=seed)
+    generate(model, asked, path, seed=seed)
     return measured(ecgsdk.read_ecgs(path), "synthetic ECGs", cache)
+
+
+def generate(model: Path, asked: Sequence[Condition], path: Path, *, seed: int) -> None:
+    """Writes a record of each condition, made by the model, into an HDF5 file."""
+    generator = ecgsdk.load_generator(model)
+    batches = generator.generate(ecgsdk.Cohort.from_conditions(asked), len(asked), seed=seed)
+    writer = ecgsdk.open_writer(path, sampling_rate=100, total=len(asked), provenance=generator.provenance(seed=seed))
+    with writer as sink, tqdm(total=len(asked), desc="generating", leave=False, mininterval=5) as progress:
+        for batch in batches:
+            sink.write(batch)
+            progress.update(len(batch))
 
 
 @click.command()

@@ -170,8 +170,7 @@ class TestTraining:
             prepare(run, out, **self.settings(flow_steps=7))
 
     def test_ends_in_a_model_that_generates(self, run, tmp_path):
-        from overfitted import overfit, prepare
-        from utility_data import write_synthetic
+        from overfitted import generate, overfit, prepare
 
         import ecgsdk
         from ecgsdk.training.data import load_prepared
@@ -181,5 +180,5 @@ class TestTraining:
         overfit(run, tmp_path / "out", config)
         export(tmp_path / "out", tmp_path / "model", version="0")
         asked = load_prepared(tmp_path / "out" / "train.npz", config).conditions(config.statements)
-        write_synthetic(tmp_path / "made.h5", asked, model=str(tmp_path / "model"), seed=0)
+        generate(tmp_path / "model", asked, tmp_path / "made.h5", seed=0)
         assert len(ecgsdk.read_ecgs(tmp_path / "made.h5")) == 3
