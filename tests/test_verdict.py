@@ -109,7 +109,7 @@ def test_a_distance_needs_its_floor():
 def test_privacy_claims_no_more_than_was_measured():
     (finding,) = found(Measure("membership_auc", "", 0.512, floor=0.509, low=0.497, high=0.527))
     assert finding.level == "good"
-    assert finding.text.startswith("No evidence")
+    assert finding.text.startswith("At most faint signs")
     assert "private" not in finding.text
     assert "safe" not in finding.text
 

@@ -19,10 +19,9 @@ import ecgsdk
 from ecgsdk.errors import EcgsdkError, TrainingError, WriteError
 from ecgsdk.leads import INDEPENDENT_LEADS
 from ecgsdk.models import EncoderCard
-from ecgsdk.training.data import TRAINING_FOLDS
 from ecgsdk.training.encoder import EncoderSettings, load_data, outputs, record_losses, targets, train_encoder
 from ecgsdk.training.encoder_network import FEATURES, MEASURED
-from ecgsdk.training.export import OPSET, compare_graph
+from ecgsdk.training.export import OPSET, PTBXL, compare_graph
 from ecgsdk.validation.fidelity.feature_distances import frechet_distance, nearest_distances, two_sample_auc
 from ecgsdk.validation.scores import auroc
 from ecgsdk.writers.atomic import check_target, discard, publish, staging_path
@@ -39,13 +38,6 @@ __all__ = ["encoder_graph", "export_encoder", "held_out_scores", "seen_beside_un
 _SHAPES = ((1, 1000), (3, 1000), (8, 730), (2, 100))
 _TOLERANCE = 1e-3
 _LEADS = len(INDEPENDENT_LEADS)
-_DATA = {
-    "source": "PTB-XL 1.0.3, PhysioNet",
-    "credit": "Wagner, Strodthoff, Bousseljot, Kreiseler, Lunze, Samek, Schaeffter: PTB-XL, a large publicly "
-    "available electrocardiography dataset. Scientific Data 7:154 (2020), doi 10.1038/s41597-020-0495-6",
-    "licence": "CC BY 4.0",
-    "folds": list(TRAINING_FOLDS),
-}
 
 
 def export_encoder(
@@ -89,7 +81,7 @@ def export_encoder(
         features=FEATURES,
         statements=own.statements,
         measured=MEASURED,
-        data={**_DATA, "records": len(train)},
+        data={**PTBXL, "records": len(train)},
         training={
             "command": command,
             "device": f"CPU; PyTorch {torch.__version__}",

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ecgsdk.training.data import Prepared
     from ecgsdk.training.networks import Rhythm
 
-__all__ = ["OPSET", "compare_graph", "export", "histograms"]
+__all__ = ["OPSET", "PTBXL", "compare_graph", "export", "histograms"]
 
 OPSET = 17
 _BATCHES = (1, 3, 8)
@@ -73,13 +73,14 @@ _EDGES: dict[str, list[float]] = {
     ],
     "age": [15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90],
 }
-_DATA = {
+PTBXL = {
     "source": "PTB-XL 1.0.3, PhysioNet",
     "credit": "Wagner, Strodthoff, Bousseljot, Kreiseler, Lunze, Samek, Schaeffter: PTB-XL, a large publicly "
     "available electrocardiography dataset. Scientific Data 7:154 (2020), doi 10.1038/s41597-020-0495-6",
     "licence": "CC BY 4.0",
     "folds": list(TRAINING_FOLDS),
 }
+"""Data that models are trained on, for their cards."""
 
 
 class RhythmStep(nn.Module):
@@ -307,7 +308,7 @@ def _card(
         heart_rate=(float(_EDGES["heart_rate"][0]), float(_EDGES["heart_rate"][-1])),
         age=(float(_EDGES["age"][0]), float(_EDGES["age"][-1])),
         histograms=histograms(prepared, config),
-        data=_DATA,
+        data=PTBXL,
         training={},
         metrics={},
         graphs=graphs,
@@ -326,7 +327,7 @@ def _with_training(
         "config": {name: value for name, value in config.as_dict().items() if name != "statements"},
     }
     metrics = {"fold_9": _held_out(_json_lines(folder / "metrics.jsonl"), done)}
-    return replace(card, data=_DATA | {"records": records}, training=training, metrics=metrics)
+    return replace(card, data=PTBXL | {"records": records}, training=training, metrics=metrics)
 
 
 def _held_out(logged: list[dict[str, Any]], stages: Iterable[str]) -> dict[str, dict[str, float]]:

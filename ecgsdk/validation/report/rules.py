@@ -23,7 +23,7 @@ CONTROL = "leak_control_found"
 
 _PLAIN = ("", "", "")
 _ONLY = ("", "", "only ")
-_SIGNS = ("No evidence", "Weak signs", "Clear signs")
+_SIGNS = ("At most faint signs", "Weak signs", "Clear signs")
 _HALF = "AUC {value}, where 0.5 is guessing"
 
 

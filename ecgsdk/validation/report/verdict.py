@@ -1,7 +1,7 @@
 """The verdict: measures become plain sentences, by the table of rules.
 
-A sentence says what was measured and no more: finding nothing is called "no evidence", and where too few records leave
-it open, or the attacks could not have found anything, no level is given.
+A sentence says what was measured and no more: finding little is called "at most faint signs", and where too few
+records leave it open, or the attacks could not have found anything, no level is given.
 """
 
 from __future__ import annotations
