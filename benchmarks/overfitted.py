@@ -10,7 +10,7 @@ members' alone, a generator that has memorised nothing would come nearer to them
 statements. The attacks of `ecgsdk validate` are tried on each. The area under the ROC curve of the overfitted one
 must come out above 0.7, or the exit code is 1: an audit that misses it says nothing about any other generator.
 
-The same call goes on where an earlier one was stopped. The defaults take about a quarter of an hour on two cores.
+The same call goes on where an earlier one was stopped. The defaults take some ten minutes.
 """
 
 from __future__ import annotations

@@ -78,6 +78,7 @@ class TestSection:
         assert headline.value < 0.6
         apart = clean.measure("membership_auc_excess")
         assert apart.low < 0 < apart.high
+        assert clean.measure("membership_auc_excess_isolated").n == 60
         assert clean.measure("membership_tpr_1").value < 6
         assert clean.measure("memorisation_ratio").value == 0
         assert clean.measure("nearer_to_members").value == pytest.approx(50, abs=5)
@@ -237,7 +238,7 @@ class TestRates:
 
     def test_an_attack_is_no_better_than_itself(self):
         attempt = Attempt("any", "all", np.arange(60) % 2 > 0, drawn(1, 60)[:, 0].astype(float), np.ones(60, bool))
-        assert excess(attempt, attempt, 0) == (0, 0, 0)
+        assert excess(attempt, attempt, "random", 0) == excess(attempt, attempt, "isolated", 0) == (0, 0, 0)
 
     def test_the_density_ratio_is_nought_for_equal_distances_and_grows_nearer(self):
         distances = np.sort(np.abs(drawn(2, 50).astype(float)) + 0.5, axis=1)

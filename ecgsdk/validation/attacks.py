@@ -109,12 +109,13 @@ class Attempt:
         )
 
 
-def excess(tried: Attempt, floor: Attempt, seed: int) -> tuple[float, float, float]:
+def excess(tried: Attempt, floor: Attempt, population: str, seed: int) -> tuple[float, float, float]:
     """How much greater the area under the curve is than its floor's, and the ends of the 95 % interval.
 
     The same resamples of the same records serve both, so that what the two have in common cancels out.
     """
     rows = np.isfinite(tried.scores) & np.isfinite(floor.scores)
+    rows &= tried.isolated if population == "isolated" else True
     labels, ours, theirs = tried.labels[rows], tried.scores[rows], floor.scores[rows]
 
     def difference(weights: np.ndarray | None = None) -> float:

@@ -124,7 +124,7 @@ def share_interval(share: float, n: int) -> tuple[float, float]:
     z = 1.96
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, round(centre - half, 12)), min(1.0, round(centre + half, 12))
 
 
 def _whole(vectors: np.ndarray) -> np.ndarray:

@@ -48,7 +48,8 @@ def section(
     Args:
         members: real records that the generator was trained on.
         non_members: real records of the same kind that it has never seen, of other patients.
-        synthetic: the generator's records.
+        synthetic: the generator's records, asked for the conditions of both alike: those of the members alone would
+            bring it nearer to them without any of them memorised.
         reference: further real records of its training, none of `members`.
         control: `planted_copies` of the first `len(control)` members, to see whether the attacks would find them.
         seed: of the halves of `reference` and of the intervals.

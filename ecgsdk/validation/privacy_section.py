@@ -26,7 +26,7 @@ _ABOUT = (
     "figure stands beside its floor: what the same attacks find in real ECGs in the place of the synthetic ones."
 )
 _RATES = {"1": 0.01, "01": 0.001}
-_POPULATIONS = {"random": "all", "isolated": "most isolated 10 %"}
+_POPULATIONS = {"random": "all", "isolated": "most isolated"}
 _CHART_POINTS = 61
 _POWER = 0.5
 
@@ -65,7 +65,7 @@ def audit_section(audit: Audit, *, seed: int = 0, seconds: float = 0.0) -> Secti
         name="privacy",
         title="Privacy",
         about=_ABOUT,
-        measures=(*_membership(audit, seed), _excess(audit, seed), *_control(audit, seed), *_copies(audit)),
+        measures=(*_membership(audit, seed), *_control(audit, seed), *_copies(audit)),
         tables=(_attack_table(audit, seed), _copying_table(audit), _closest_table(audit)),
         charts=(_roc_chart(audit),),
         notes=tuple(_notes(audit)),
@@ -74,40 +74,43 @@ def audit_section(audit: Audit, *, seed: int = 0, seconds: float = 0.0) -> Secti
 
 
 def _membership(audit: Audit, seed: int) -> list[Measure]:
-    measures = []
-    for population, words in _POPULATIONS.items():
-        end = "" if population == "random" else "_isolated"
-        which = "" if population == "random" else ", most isolated records"
-        attack, floor = (best(tried, population) for tried in (audit.tried, audit.floor))
-        low, high = attack.auc_interval(seed) if attack else (math.nan, math.nan)
-        measures.append(
-            Measure(
-                name=f"membership_auc{end}",
-                title=f"Membership inference, AUC{which}",
-                value=_known(attack.auc() if attack else math.nan),
-                better="lower",
-                floor=_known(floor.auc() if floor else math.nan),
-                low=_known(low),
-                high=_known(high),
-                n=len(attack.labels) if attack else None,
-                about=f"Best of {len(audit.tried)} attacks on {words} records ({_title(attack)}); 0.5 is guessing.",
-            )
+    return [
+        measure
+        for population in _POPULATIONS
+        for measure in (
+            _auc_measure(audit, population, seed),
+            *(_rate_measure(audit, population, key, seed) for key in _RATES),
+            _excess_measure(audit, population, seed),
         )
-        measures += [_rate_measure(audit, population, key, seed) for key in _RATES]
-    return measures
+    ]
+
+
+def _auc_measure(audit: Audit, population: str, seed: int) -> Measure:
+    attack, floor = (best(tried, population) for tried in (audit.tried, audit.floor))
+    low, high = attack.auc_interval(seed) if attack else (math.nan, math.nan)
+    return Measure(
+        name="membership_auc" + _ending(population),
+        title="Membership inference, AUC" + _which(population),
+        value=_known(attack.auc() if attack else math.nan),
+        better="lower",
+        floor=_known(floor.auc() if floor else math.nan),
+        low=_known(low),
+        high=_known(high),
+        n=len(attack.labels) if attack else None,
+        about=f"Best of {len(audit.tried)} attacks ({_title(attack)}); 0.5 is guessing." + _isolated(population),
+    )
 
 
 def _rate_measure(audit: Audit, population: str, key: str, seed: int) -> Measure:
     at = _RATES[key]
-    which = "" if population == "random" else ", most isolated records"
     attack, floor = (best(tried, population, at) for tried in (audit.tried, audit.floor))
     low, high = attack.rate_interval(at, seed) if attack else (math.nan, math.nan)
     about = f"Share of the training records that the best attack ({_title(attack)}) finds (Carlini et al. 2022)."
     if attack is None:
         about = "Not measurable: fewer non-members than one over this rate."
     return Measure(
-        name=f"membership_tpr_{key}" + ("" if population == "random" else "_isolated"),
-        title=f"Members found at {100 * at:g} % false alarms{which}",
+        name=f"membership_tpr_{key}" + _ending(population),
+        title=f"Members found at {100 * at:g} % false alarms" + _which(population),
         value=_percent(attack.rate(at) if attack else math.nan),
         unit="%",
         better="lower",
@@ -115,25 +118,37 @@ def _rate_measure(audit: Audit, population: str, key: str, seed: int) -> Measure
         low=_percent(low),
         high=_percent(high),
         n=len(attack.labels) if attack else None,
-        about=about,
+        about=about + _isolated(population),
     )
 
 
-def _excess(audit: Audit, seed: int) -> Measure:
+def _excess_measure(audit: Audit, population: str, seed: int) -> Measure:
     tried, floor = (next(a for a in attacks if a.attack == "combined") for attacks in (audit.tried, audit.floor))
-    value, low, high = excess(tried, floor, seed)
+    value, low, high = excess(tried, floor, population, seed)
     return Measure(
-        name="membership_auc_excess",
-        title="Membership inference, AUC above that of real ECGs",
+        name="membership_auc_excess" + _ending(population),
+        title="Membership inference, AUC above that of real ECGs" + _which(population),
         value=_known(value),
         better="lower",
         floor=0.0,
         low=_known(low),
         high=_known(high),
-        n=len(audit.labels),
+        n=len(tried.on(population).labels),
         about="AUC of the combined attack, chosen beforehand, less that of the same attack on real ECGs in the place "
         "of the synthetic ones; an interval above 0 is evidence that training records are given away.",
     )
+
+
+def _ending(population: str) -> str:
+    return "" if population == "random" else f"_{population}"
+
+
+def _which(population: str) -> str:
+    return "" if population == "random" else ", most isolated records"
+
+
+def _isolated(population: str) -> str:
+    return "" if population == "random" else " Of the tenth that lies farthest from other real records."
 
 
 def _control(audit: Audit, seed: int) -> list[Measure]:

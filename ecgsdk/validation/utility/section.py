@@ -110,7 +110,7 @@ def _macro_measures(labels: list[Outcome], seed: int) -> list[Measure]:
     by_protocol = _by(labels, "protocol")
     means = {key[0]: _mean(outcomes, _macro) for key, outcomes in by_protocol.items()}
     measures = [
-        _protocol_measure(f"{protocol}_macro_auroc", "macro-AUROC", protocol, means, by_protocol, _macro, seed)
+        _protocol_measure(f"{protocol}_macro_auroc", "Macro-AUROC", protocol, means, by_protocol, _macro, seed)
         for protocol in PROTOCOL_TITLES
         if protocol in means
     ]
@@ -121,7 +121,7 @@ def _macro_measures(labels: list[Outcome], seed: int) -> list[Measure]:
             measures.append(
                 Measure(
                     name=f"tstr_macro_auroc_{name.replace('-', '_')}",
-                    title=f"macro-AUROC, synthetic → real, {name}",
+                    title=f"Macro-AUROC, synthetic → real, {name}",
                     value=own["tstr"],
                     better="higher",
                     floor=own["trtr"],
@@ -154,7 +154,7 @@ def _protocol_measure(
         floor=None if protocol == "trtr" or "trtr" not in means else means["trtr"] * factor,
         low=low,
         high=high,
-        n=len(outcomes[0].truth),
+        n=len(outcomes[0].truth) if len({outcome.task for outcome in outcomes}) == 1 else None,
         about=f"Mean over {classifiers} classifier{'s' * (classifiers > 1)}; the floor is real → real.",
     )
 
@@ -168,7 +168,7 @@ def _ratio(means: dict[str, float], by_protocol: dict[tuple[str, ...], list[Outc
     low, high = bootstrap_interval(lambda weights: 100 * ratio(weights), len(ours[0].truth), seed=seed)
     return Measure(
         name="tstr_ratio",
-        title="macro-AUROC, synthetic → real as a share of real → real",
+        title="Macro-AUROC, synthetic → real as a share of real → real",
         value=100 * means["tstr"] / means["trtr"],
         unit="%",
         better="higher",
@@ -184,8 +184,8 @@ def _binary_measures(binary: list[Outcome], seed: int) -> list[Measure]:
     by_protocol = _by(binary, "protocol")
     measures = []
     for figure, title, score in (
-        ("accuracy", "accuracy, normal against a group", _accuracy),
-        ("balanced_accuracy", "balanced accuracy, normal against a group", _balanced),
+        ("accuracy", "Accuracy, normal against a group", _accuracy),
+        ("balanced_accuracy", "Balanced accuracy, normal against a group", _balanced),
     ):
         means = {key[0]: _mean(outcomes, score) for key, outcomes in by_protocol.items()}
         measures += [
