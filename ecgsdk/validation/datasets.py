@@ -252,15 +252,21 @@ def _members(
     real: Real, card: Card | None, settings: Settings, progress: Progress
 ) -> tuple[Records | None, Records | None]:
     """Records that the generator was trained on, and others to calibrate with, as far as it is known."""
+    random = np.random.default_rng(settings.seed + 1)
     if settings.members is not None:
         source = read_ecgs(settings.members)
+        order = random.permutation(len(source))
     elif card is not None and real.has_folds and set(settings.train_folds) <= set(card.data.get("folds", ())):
+        # Held-out records have a twin among the synthetic ones; members without one would look less known.
         source = real.train
+        twinned = real.rows[: real.multi]
+        order = np.concatenate(
+            [random.permutation(twinned), random.permutation(np.setdiff1d(range(len(source)), twinned))]
+        )
     else:
         return None, None
-    order = np.random.default_rng(settings.seed + 1).permutation(len(source))
     members = min(_MEMBERS, len(order) // 3)
-    parts = order[:members], order[members : members + _REFERENCE]
+    parts = order[:members], random.permutation(order[members:])[:_REFERENCE]
     loaded = [_load(source.select(part.tolist()), "ECGs of the generator's training", progress) for part in parts]
     return loaded[0], loaded[1]
 
