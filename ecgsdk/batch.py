@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ecgsdk.leads import LEADS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
 
     from ecgsdk.conditions import Condition
@@ -24,20 +26,38 @@ class Provenance:
         model_sha256: SHA-256 of the model's card without its metrics; the card holds that of each graph.
         version: ecgsdk's version.
         seed: the seed given by the user.
-        steps: number of flow evaluations.
-        guidance: guidance weight; 1 is none.
+        steps: number of flow evaluations; None where there is no flow.
+        guidance: guidance weight, 1 is none; None likewise.
+        strength: how far a resynthesised ECG is from its source; None for ECGs that have none.
     """
 
     model: str
     model_sha256: str
     version: str
     seed: int
-    steps: int
-    guidance: float
+    steps: int | None = None
+    guidance: float | None = None
+    strength: float | None = None
 
     def as_dict(self) -> dict[str, object]:
-        """The provenance as JSON-ready values."""
-        return asdict(self)
+        """The provenance as JSON-ready values, without what is None."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
+        """The provenance from what `as_dict` gave, be they texts or numbers; names that are unknown are left out.
+
+        Raises:
+            KeyError: the model, its hash, the version or the seed is missing.
+            ValueError, TypeError: a value is not of its kind.
+        """
+        facts = {name: kind(values[name]) for name, kind in _FACTS.items()}
+        settings = {name: kind(values[name]) for name, kind in _SETTINGS.items() if name in values}
+        return cls(**facts, **settings)
+
+
+_FACTS: Mapping[str, Any] = {"model": str, "model_sha256": str, "version": str, "seed": int}
+_SETTINGS: Mapping[str, Any] = {"steps": int, "guidance": float, "strength": float}
 
 
 @dataclass(frozen=True, eq=False)

@@ -65,7 +65,7 @@ def _source(path: Path, file: h5py.File) -> ECGSource:
         identifiers=tuple(row["identifier"].decode() for row in table),
         folds=(None,) * len(table),
         read=partial(_read, path, order, float(signals.attrs["millivolts_per_unit"])),
-        provenance=_provenance(file) if file.attrs["synthetic"] else None,
+        provenance=Provenance.from_dict(file.attrs) if file.attrs["synthetic"] else None,
     )
 
 
@@ -94,18 +94,6 @@ def _condition(row: np.void) -> Condition:
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
-
-
-def _provenance(file: h5py.File) -> Provenance:
-    attributes = file.attrs
-    return Provenance(
-        model=str(attributes["model"]),
-        model_sha256=str(attributes["model_sha256"]),
-        version=str(attributes["version"]),
-        seed=int(attributes["seed"]),
-        steps=int(attributes["steps"]),
-        guidance=float(attributes["guidance"]),
-    )
 
 
 def _one_line(error: BaseException) -> str:

@@ -47,7 +47,7 @@ def read_npz(path: str | Path) -> ECGSource:
             identifiers=tuple(row["identifier"] for row in rows),
             folds=(None,) * len(rows),
             read=partial(_read, path, order),
-            provenance=None if provenance is None else Provenance(**provenance),
+            provenance=None if provenance is None else Provenance.from_dict(provenance),
         )
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error

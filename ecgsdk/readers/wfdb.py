@@ -168,13 +168,8 @@ def _provenance(header: Header) -> Provenance | None:
     if "synthetic ecg" not in fields:
         return None
     try:
-        return Provenance(
-            model=fields["model"],
-            model_sha256=fields["model sha-256"],
-            version=fields["synthetic ecg"].removeprefix("ecgsdk").strip(),
-            seed=int(fields["seed"]),
-            steps=int(fields["steps"]),
-            guidance=float(fields["guidance"]),
-        )
+        known = {name.replace(" ", "_").replace("-", ""): value for name, value in fields.items()}
+        version = fields["synthetic ecg"].removeprefix("ecgsdk").strip()
+        return Provenance.from_dict(known | {"version": version})
     except (KeyError, ValueError):
         raise DataError(f"{header.path}: the comments on its origin are damaged; write the record again") from None

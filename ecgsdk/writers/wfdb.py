@@ -84,11 +84,11 @@ def _condition_comments(identifier: str, condition: Condition) -> list[str]:
 def _origin_comments(provenance: Provenance | None) -> list[str]:
     if provenance is None:
         return []
+    settings = {"Steps": provenance.steps, "Guidance": provenance.guidance, "Strength": provenance.strength}
     return [
         f"Synthetic ECG: ecgsdk {provenance.version}",
         f"Model: {provenance.model}",
         f"Model SHA-256: {provenance.model_sha256}",
         f"Seed: {provenance.seed}",
-        f"Steps: {provenance.steps}",
-        f"Guidance: {provenance.guidance!r}",
+        *(f"{name}: {value!r}" for name, value in settings.items() if value is not None),
     ]
