@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ecgsdk.leads import LEADS
@@ -89,6 +89,43 @@ class ECGBatch:
 
     def __len__(self) -> int:
         return len(self.signals)
+
+    def __getitem__(self, index: int | slice) -> ECGBatch:
+        """One record, or a slice of them, as a batch that shares the signals.
+
+        Raises:
+            IndexError: there is no such record.
+        """
+        if isinstance(index, slice):
+            chosen = index
+        else:
+            position = range(len(self))[index]
+            chosen = slice(position, position + 1)
+        return replace(
+            self,
+            signals=self.signals[chosen],
+            conditions=self.conditions[chosen],
+            identifiers=self.identifiers[chosen],
+        )
+
+    def __repr__(self) -> str:
+        seconds = self.signals.shape[-1] / self.sampling_rate
+        number = f"{len(self)} ECG{'' if len(self) == 1 else 's'}"
+        origin = f"synthetic, {self.provenance.model}" if self.provenance else "real"
+        return f"<ECGBatch: {number} of {seconds:g} s at {self.sampling_rate:g} Hz, {origin}>"
+
+    def _repr_svg_(self) -> str | None:
+        """How a notebook shows the batch: a page for one record, a sheet for the first of several.
+
+        None, whereupon the notebook shows the text, where there is nothing to draw or Matplotlib is not installed.
+        """
+        from ecgsdk.errors import RuntimeSetupError
+        from ecgsdk.plotting import batch_svg
+
+        try:
+            return batch_svg(self)
+        except RuntimeSetupError:
+            return None
 
     @property
     def synthetic(self) -> bool:

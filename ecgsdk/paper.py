@@ -7,19 +7,24 @@ draws no sheets of several records.
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgsdk.errors import RuntimeSetupError
+from ecgsdk.errors import DataError, RuntimeSetupError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
+    "GAINS",
     "GAIN_MM_PER_MV",
+    "SPEEDS",
     "SPEED_MM_PER_S",
+    "Scale",
     "calibration_pulse",
     "grid",
     "label",
@@ -30,6 +35,10 @@ __all__ = [
 
 SPEED_MM_PER_S = 25.0
 GAIN_MM_PER_MV = 10.0
+SPEEDS = (25.0, 50.0)
+"""Paper speeds that can be drawn, mm/s."""
+GAINS = (5.0, 10.0, 20.0)
+"""Gains that can be drawn, mm/mV."""
 
 _MM_PER_INCH = 25.4
 _POINTS_PER_MM = 72 / _MM_PER_INCH
@@ -37,6 +46,46 @@ _MINOR = ("#f6d5d5", 0.10)
 _MAJOR = ("#e79f9f", 0.18)
 _INK = "#101014"
 _TRACE_MM = 0.28
+_PULSE_SECONDS = 0.2
+_PULSE_FOOT, _PULSE_MARGIN = 1.0, 4.0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large time and voltage are drawn.
+
+    Attributes:
+        speed: mm/s, one of `SPEEDS`.
+        gain: mm/mV, one of `GAINS`.
+
+    Raises:
+        DataError: another speed or gain.
+    """
+
+    speed: float = SPEED_MM_PER_S
+    gain: float = GAIN_MM_PER_MV
+
+    def __post_init__(self) -> None:
+        for name, value, known, unit in (
+            ("paper speed", self.speed, SPEEDS, "mm/s"),
+            ("gain", self.gain, GAINS, "mm/mV"),
+        ):
+            if value not in known:
+                allowed = ", ".join(f"{one:g}" for one in known)
+                raise DataError(f"a {name} of {value:g} {unit} cannot be drawn; take one of {allowed}")
+
+    @property
+    def pulse_room(self) -> float:
+        """Width in mm that the calibration pulse takes before a trace, a multiple of 5."""
+        drawn = _PULSE_MARGIN + 2 * _PULSE_FOOT + _PULSE_SECONDS * self.speed
+        return 5.0 * math.ceil((drawn + 2.0) / 5.0)
+
+    def strip_width(self, samples: int, sampling_rate: float) -> float:
+        """Width in mm of the pulse and that many samples, a multiple of 5."""
+        return self.pulse_room + 5.0 * math.ceil(samples / sampling_rate * self.speed / 5.0 - 1e-9)
+
+    def __str__(self) -> str:
+        return f"{self.speed:g} mm/s · {self.gain:g} mm/mV"
 
 
 def new_page(width: float, height: float) -> tuple[Figure, Axes]:
@@ -71,16 +120,17 @@ def grid(axes: Axes, left: float, bottom: float, width: float, height: float) ->
         )
 
 
-def trace(axes: Axes, millivolts: np.ndarray, sampling_rate: float, left: float, baseline: float) -> None:
+def trace(axes: Axes, millivolts: np.ndarray, sampling_rate: float, left: float, baseline: float, scale: Scale) -> None:
     """A signal of shape (samples,), starting at `left`, 0 mV on `baseline`."""
-    x = left + np.arange(len(millivolts)) / sampling_rate * SPEED_MM_PER_S
-    _line(axes, x, baseline + np.asarray(millivolts, dtype=float) * GAIN_MM_PER_MV)
+    x = left + np.arange(len(millivolts)) / sampling_rate * scale.speed
+    _line(axes, x, baseline + np.asarray(millivolts, dtype=float) * scale.gain)
 
 
-def calibration_pulse(axes: Axes, left: float, baseline: float) -> None:
-    """1 mV for 0.2 s: 10 mm high, 5 mm wide, with a foot of 1 mm on both sides."""
-    x = left + np.array([0.0, 1.0, 1.0, 6.0, 6.0, 7.0])
-    _line(axes, x, baseline + GAIN_MM_PER_MV * np.array([0.0, 0.0, 1.0, 1.0, 0.0, 0.0]))
+def calibration_pulse(axes: Axes, left: float, baseline: float, scale: Scale) -> None:
+    """1 mV for 0.2 s, with a foot of 1 mm on both sides, 4 mm from `left`: at 25 mm/s, 10 mm/mV 5 mm by 10 mm."""
+    foot, rise = _PULSE_FOOT, _PULSE_FOOT + _PULSE_SECONDS * scale.speed
+    x = left + _PULSE_MARGIN + np.array([0.0, foot, foot, rise, rise, rise + foot])
+    _line(axes, x, baseline + scale.gain * np.array([0.0, 0.0, 1.0, 1.0, 0.0, 0.0]))
 
 
 def lead_change(axes: Axes, x: float, bottom: float) -> None:

@@ -102,7 +102,7 @@ def test_the_wheel_holds_every_module_and_model_file(wheel):
     wanted = set()
     for package, folder in FOLDERS.items():
         for path in tracked_files(folder):
-            if path.suffix in (".css", ".json", ".onnx", ".py") or path.name == "py.typed":
+            if path.suffix in (".css", ".js", ".json", ".onnx", ".py") or path.name == "py.typed":
                 wanted.add(f"{package}/{path.relative_to(ROOT / folder).as_posix()}")
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert held == wanted

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from ecgsdk.batch import ECGBatch, Provenance
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import DataError, RuntimeSetupError, WriteError
 from ecgsdk.leads import LEADS
-from ecgsdk.plotting import plot_file, plot_record, plot_records, save_figure
+from ecgsdk.paper import Scale
+from ecgsdk.plotting import plot_file, plot_pair, plot_record, plot_records, save_figure
 from ecgsdk.readers.source import ECGSource
+from ecgsdk_cli.main import main
 
 RATE = 100
 MADE_BY = Provenance("small", "ab12", "0.1.0", 7, 4, 1.0)
@@ -86,6 +90,70 @@ def test_the_grid_is_of_1_and_5_mm_and_the_baselines_lie_on_it():
     up = np.unique(major[major[:, 0, 1] == major[:, 1, 1]][:, 0, 1])
     for line in traces(figure):
         assert np.abs(up - np.median(line.get_ydata())).min() == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("layout", "rhythm", "leads"),
+    [
+        ("3x4", None, "I aVR V1 V4 II aVL V2 V5 III aVF V3 V6 II"),
+        ("3x4", ("II", "V1"), "I aVR V1 V4 II aVL V2 V5 III aVF V3 V6 II V1"),
+        ("6x2", None, "I V1 II V2 III V3 aVR V4 aVL V5 aVF V6"),
+        ("6x2", ("II",), "I V1 II V2 III V3 aVR V4 aVL V5 aVF V6 II"),
+        ("12x1", None, "I II III aVR aVL aVF V1 V2 V3 V4 V5 V6"),
+    ],
+)
+def test_layouts(layout, rhythm, leads):
+    figure = plot_record(batch(amplitude=0.5), layout=layout, rhythm=rhythm)
+    assert [text for text in texts(figure) if text in LEADS] == leads.split()
+    columns = int(layout.split("x")[1])
+    lengths = [len(line.get_xdata()) for line in traces(figure)]
+    assert lengths == [1000 // columns] * 12 + [1000] * (len(lengths) - 12)
+    assert size_mm(figure) == pytest.approx((297, 220 if layout == "12x1" else 210))
+
+
+@pytest.mark.parametrize("speed", [25.0, 50.0])
+@pytest.mark.parametrize("gain", [5.0, 10.0, 20.0])
+def test_trace_and_calibration_pulse_have_speed_and_gain(speed, gain):
+    figure = plot_record(batch(amplitude=0.5), scale=Scale(speed, gain), seconds=5)
+    rhythm = traces(figure)[-1]
+    assert np.diff(rhythm.get_xdata()) == pytest.approx(np.full(499, speed / RATE))
+    assert np.ptp(rhythm.get_ydata()) == pytest.approx(0.5 * gain)
+    pulses = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 6]
+    assert len(pulses) == 4
+    for pulse in pulses:
+        x, y = pulse.get_xdata(), pulse.get_ydata()
+        assert (x[3] - x[2], np.ptp(y)) == pytest.approx((0.2 * speed, gain))
+        assert x[-1] < rhythm.get_xdata()[0]
+    assert f"{speed:g} mm/s · {gain:g} mm/mV · 100 Hz" in texts(figure)
+    assert size_mm(figure) == pytest.approx((297, 210))
+
+
+def test_ten_seconds_at_50_mm_need_a_longer_page():
+    assert size_mm(plot_record(batch(), scale=Scale(speed=50.0)))[0] == pytest.approx(2 * 12 + 20 + 500)
+
+
+def test_a_pair_is_labelled_and_keeps_one_scale():
+    figure = plot_pair(batch(provenance=MADE_BY), batch())
+    assert size_mm(figure) == pytest.approx((297, 420))
+    said = texts(figure)
+    assert said.index("SYNTHETIC") < said.index("REAL")
+    assert (said.count("SYNTHETIC"), said.count("REAL")) == (1, 1)
+    drawn = traces(figure)
+    assert len(drawn) == 26
+    for upper, lower in zip(drawn[:13], drawn[13:]):
+        assert upper.get_xdata() == pytest.approx(lower.get_xdata())
+        assert upper.get_ydata() == pytest.approx(lower.get_ydata() + 210)
+
+
+def test_what_cannot_be_drawn_is_said():
+    with pytest.raises(DataError, match="unknown layout '4x3'; there are 3x4, 6x2, 12x1"):
+        plot_record(batch(), layout="4x3")
+    with pytest.raises(DataError, match="unknown lead 'V9' for a rhythm strip"):
+        plot_record(batch(), rhythm=["V9"])
+    with pytest.raises(DataError, match="a paper speed of 30 mm/s cannot be drawn; take one of 25, 50"):
+        Scale(speed=30)
+    with pytest.raises(DataError, match="a gain of 1 mm/mV cannot be drawn; take one of 5, 10, 20"):
+        Scale(gain=1)
 
 
 @pytest.mark.parametrize("amplitude", [3.5, -3.5])
@@ -164,6 +232,49 @@ def test_svg_has_true_size_and_text_that_can_be_searched(tmp_path):
     assert ">aVR</text>" in svg
 
 
+@pytest.mark.parametrize("layout", ["3x4", "12x1"])
+def test_svg_pdf_and_png_measure_the_same_millimetres(tmp_path, layout):
+    figure = plot_record(batch(amplitude=0.5), layout=layout)
+    for suffix in ("svg", "pdf", "png"):
+        save_figure(figure, tmp_path / f"a.{suffix}")
+    millimetres = (297, 220 if layout == "12x1" else 210)
+    svg = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', (tmp_path / "a.svg").read_text(encoding="utf-8"))
+    pdf = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", (tmp_path / "a.pdf").read_bytes())
+    for found in (svg, pdf):
+        assert [float(side) / 72 * 25.4 for side in found.groups()] == pytest.approx(millimetres, abs=0.01)
+    png = (tmp_path / "a.png").read_bytes()
+    pixels = [int.from_bytes(png[first : first + 4], "big") for first in (16, 20)]
+    per_metre = png.index(b"pHYs") + 4
+    resolution = int.from_bytes(png[per_metre : per_metre + 4], "big")
+    assert [side / resolution * 1000 for side in pixels] == pytest.approx(millimetres, abs=0.2)
+
+
+def test_a_notebook_shows_a_record_as_a_page_and_several_as_a_sheet():
+    records = batch(8, provenance=MADE_BY)
+    page, sheet = records[2]._repr_svg_(), records._repr_svg_()
+    assert page.startswith("<svg")
+    assert ">record r2<" in page
+    assert f'width="{297 / 25.4 * 72:.6f}pt"' in page
+    assert sheet.count(">SYNTHETIC<") == 6
+    assert records[:0]._repr_svg_() is None
+
+
+def test_a_notebook_without_matplotlib_shows_text(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert batch()._repr_svg_() is None
+    assert repr(batch(2)) == "<ECGBatch: 2 ECGs of 10 s at 100 Hz, real>"
+    assert repr(batch(provenance=MADE_BY)) == "<ECGBatch: 1 ECG of 10 s at 100 Hz, synthetic, small>"
+
+
+def test_records_of_a_batch_are_batches():
+    records = batch(5, provenance=MADE_BY)
+    assert (records[-1].identifiers, records[1:3].identifiers) == (("r4",), ("r1", "r2"))
+    assert [one.identifiers[0] for one in records] == ["r0", "r1", "r2", "r3", "r4"]
+    assert records[0].provenance is MADE_BY
+    with pytest.raises(IndexError):
+        records[5]
+
+
 def test_a_picture_is_not_overwritten_unasked(tmp_path):
     path = tmp_path / "a.svg"
     path.write_text("precious")
@@ -232,3 +343,28 @@ def test_records_of_a_file(source, tmp_path):
 def test_a_record_that_is_not_there(source, tmp_path):
     with pytest.raises(DataError, match=r"five.h5 has no record 5; it has 5, counted from 0"):
         plot_file("five.h5", tmp_path / "page.svg", [0, 5])
+
+
+def test_a_record_beside_one_of_another_file(source, tmp_path):
+    plot_file("five.h5", tmp_path / "pair.svg", [3], beside=("other.h5", 1), scale=Scale(gain=5.0))
+    pair = (tmp_path / "pair.svg").read_text(encoding="utf-8")
+    assert pair.index("record r3") < pair.index("record r1")
+    assert pair.count("5 mm/mV") == 2
+    with pytest.raises(DataError, match=r"other.h5 has no record 9; it has 5, counted from 0"):
+        plot_file("five.h5", tmp_path / "none.svg", [3], beside=("other.h5", 9))
+
+
+def test_options_of_the_command(source, tmp_path):
+    run = CliRunner().invoke
+    output = str(tmp_path / "page.svg")
+    result = run(main, ["plot", "five.h5", "-o", output, "--layout", "6x2", "--rhythm", "ii,V1", "--speed", "50"])
+    assert (result.exit_code, result.stdout) == (0, f"drew record 0 of five.h5 to {output}\n")
+    page = (tmp_path / "page.svg").read_text(encoding="utf-8")
+    assert "50 mm/s · 10 mm/mV" in page
+    assert page.count(">V1<") == 2
+    result = run(main, ["plot", "five.h5", "-o", output, "--force", "--rhythm", "none", "--beside", "other.h5"])
+    assert result.stdout == f"drew record 0 of five.h5 beside record 0 of other.h5 to {output}\n"
+    assert (tmp_path / "page.svg").read_text(encoding="utf-8").count(">II<") == 2
+    result = run(main, ["plot", "five.h5", "-o", output, "--record", "0", "--record", "1", "--beside", "other.h5"])
+    assert result.exit_code == 2
+    assert "--beside goes with one --record" in result.stderr
