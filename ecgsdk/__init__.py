@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ecgsdk.leads import LEADS
     from ecgsdk.models import find_model, list_models
     from ecgsdk.readers import read_ecgs
+    from ecgsdk.synthesiser import Synthesiser, load_synthesiser
     from ecgsdk.writers import open_writer
 
 __all__ = [
@@ -44,12 +45,14 @@ __all__ = [
     "PluginError",
     "Provenance",
     "RuntimeSetupError",
+    "Synthesiser",
     "TrainingError",
     "WriteError",
     "__version__",
     "find_model",
     "list_models",
     "load_generator",
+    "load_synthesiser",
     "open_writer",
     "read_ecgs",
 ]
@@ -65,9 +68,11 @@ _HOMES = {
     "ECGBatch": "ecgsdk.batch",
     "Generator": "ecgsdk.generator",
     "Provenance": "ecgsdk.batch",
+    "Synthesiser": "ecgsdk.synthesiser",
     "find_model": "ecgsdk.models",
     "list_models": "ecgsdk.models",
     "load_generator": "ecgsdk.generator",
+    "load_synthesiser": "ecgsdk.synthesiser",
     "open_writer": "ecgsdk.writers",
     "read_ecgs": "ecgsdk.readers",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from ecgsdk.conditions import Condition, Span
 
-__all__ = ["draw_condition", "draw_rr_variation", "random_stream", "relative_entropy", "smoothed"]
+__all__ = ["Stream", "draw_condition", "draw_rr_variation", "noise", "random_stream", "relative_entropy", "smoothed"]
 
 # Sinus rhythm is normal, slow or fast by its rate. PTB-XL's reports call few rates slow above 50 bpm, or fast below
 # 100: see the histograms of SBRAD and STACH in the card.
@@ -21,13 +22,31 @@ _RATE_BOUNDS: Mapping[str, Span] = {"SBRAD": (0.0, 60.0), "STACH": (100.0, 1000.
 _OTHER_RHYTHMS = {"AFIB", "AFLT", "PACE"}
 
 
-def random_stream(seed: int, record: int, purpose: int) -> np.random.Generator:
+class Stream(IntEnum):
+    """What random numbers are for: streams of one record that have nothing in common."""
+
+    CONDITION = 0
+    RHYTHM = 1
+    LATENT = 2
+    DECODER = 3
+    SYNTHESISER = 4
+
+
+def random_stream(seed: int, record: int, purpose: Stream) -> np.random.Generator:
     """Random numbers that depend on seed, record index and purpose alone, by the counter-based Philox generator.
 
     Salmon et al. 2011 (doi 10.1145/2063384.2063405).
     """
     key = np.array([seed, record], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, purpose]))
+
+
+def noise(seed: int, records: Sequence[int], purpose: Stream, shape: tuple[int, int]) -> np.ndarray:
+    """Standard normal noise for each record, float32, shape (n, *shape)."""
+    drawn = np.empty((len(records), *shape), dtype=np.float32)
+    for row, record in zip(drawn, records):
+        random_stream(seed, record, purpose).standard_normal(dtype=np.float32, out=row)
+    return drawn
 
 
 def draw_condition(

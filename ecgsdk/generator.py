@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ecgsdk.batch import ECGBatch, Provenance
-from ecgsdk.drawing import draw_condition, draw_rr_variation, random_stream
+from ecgsdk.drawing import Stream, draw_condition, draw_rr_variation, noise, random_stream
 from ecgsdk.encoding import encode_beats, encode_conditions, encode_variation
 from ecgsdk.errors import ConditionError, ModelError, PluginError
 from ecgsdk.leads import to_twelve
 from ecgsdk.models import find_model
 from ecgsdk.rhythm import MOST_BEATS, draw_beats
-from ecgsdk.runtime import available_cores, open_session, session_device
+from ecgsdk.runtime import open_session, session_device
+from ecgsdk.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from ecgsdk.cards import Card
     from ecgsdk.cohort import Cohort
     from ecgsdk.conditions import Condition
     from ecgsdk.hookspecs import ECGGenerator
-    from ecgsdk.models import Card, Model
+    from ecgsdk.models import Model
     from ecgsdk.plugins import Registration
     from ecgsdk.runtime import Session
 
@@ -36,10 +37,6 @@ __all__ = ["MOST_RECORDS", "Generator", "integrate", "load_generator"]
 MOST_RECORDS = 10**9
 """Records that one call makes at most."""
 
-_CONDITION_STREAM, _RHYTHM_STREAM, _LATENT_STREAM, _DECODER_STREAM = range(4)
-
-# Records that a thread makes at a time: enough to fill its matrix products, few enough to stay in its cache.
-_CPU_SHARE = 8
 _TIME_POWER = 1.5
 
 
@@ -118,10 +115,7 @@ class Generator:
         self._decoder = open_session(model.graph("decoder"), device=device)
         self._rhythm = open_session(model.graph("rhythm"), device="cpu")
         self.integrate = integrate
-        on_cpu = self.device == "cpu"
-        self._threads = (threads or available_cores()) if on_cpu else 1
-        self._largest_share = _CPU_SHARE if on_cpu else None
-        self._workers: tuple[int, ThreadPoolExecutor] | None = None
+        self._workers = Workers(self.device, threads)
 
     @property
     def card(self) -> Card:
@@ -222,24 +216,12 @@ class Generator:
 
     def _draw(self, asked: Condition, seed: int, index: int) -> Condition:
         limits = {"heart_rate": self.card.heart_rate, "age": self.card.age}
-        return draw_condition(asked, self.card.histograms, limits, random_stream(seed, index, _CONDITION_STREAM))
+        return draw_condition(asked, self.card.histograms, limits, random_stream(seed, index, Stream.CONDITION))
 
     def _signals(self, conditions: Sequence[Condition], indices: range, provenance: Provenance) -> np.ndarray:
-        share = min(-(-len(indices) // self._threads), self._largest_share or len(indices))
-        shares = [slice(first, first + share) for first in range(0, len(indices), share)]
-        tasks = [self._pool().submit(self._share_of, conditions[s], indices[s], provenance) for s in shares]
-        try:
-            return np.concatenate([task.result() for task in tasks])
-        except BaseException:
-            for task in tasks:  # or an interrupted process would end only when all of them are done
-                task.cancel()
-            raise
-
-    def _pool(self) -> ThreadPoolExecutor:
-        """The worker threads; new ones in a forked process, which inherits none."""
-        if self._workers is None or self._workers[0] != os.getpid():
-            self._workers = os.getpid(), ThreadPoolExecutor(self._threads)
-        return self._workers[1]
+        return self._workers.map(
+            len(indices), lambda share: self._share_of(conditions[share], indices[share], provenance)
+        )
 
     def _share_of(self, conditions: Sequence[Condition], indices: range, provenance: Provenance) -> np.ndarray:
         """Signals of a few records, made in one thread."""
@@ -247,13 +229,14 @@ class Generator:
         condition = encode_conditions(conditions, self.card.statements)
         beats = self._beats(conditions, condition, indices, seed)
         channels = encode_beats(beats, self.card.latent_shape[1], self.card.seconds)
-        noise = _normal(seed, indices, _LATENT_STREAM, self.card.latent_shape)
-        latents = self.integrate(_guided(self._flow, condition, channels, provenance.guidance), noise, provenance.steps)
-        grain = _normal(seed, indices, _DECODER_STREAM, self.card.decoder_noise_shape)
+        start = noise(seed, indices, Stream.LATENT, self.card.latent_shape)
+        steps, guidance = cast("int", provenance.steps), cast("float", provenance.guidance)
+        latents = self.integrate(_guided(self._flow, condition, channels, guidance), start, steps)
+        grain = noise(seed, indices, Stream.DECODER, self.card.decoder_noise_shape)
         return to_twelve(self._decoder.run(None, {"latents": latents, "noise": grain})[0])
 
     def _beats(self, conditions: Sequence[Condition], condition: np.ndarray, indices: range, seed: int) -> np.ndarray:
-        streams = [random_stream(seed, i, _RHYTHM_STREAM) for i in indices]
+        streams = [random_stream(seed, i, Stream.RHYTHM) for i in indices]
         uniform = np.stack([stream.random(MOST_BEATS + 2) for stream in streams])
         normal = np.stack([stream.standard_normal(MOST_BEATS) for stream in streams])
         variation = np.array(
@@ -329,10 +312,3 @@ def _check_numbers(seed: int, start: int, n: int, batch_size: int, steps: int | 
     ):
         if not low <= value <= high:
             raise ConditionError(f"{name} {value} must lie between {low} and {high}")
-
-
-def _normal(seed: int, indices: range, purpose: int, shape: tuple[int, int]) -> np.ndarray:
-    noise = np.empty((len(indices), *shape), dtype=np.float32)
-    for row, index in zip(noise, indices):
-        random_stream(seed, index, purpose).standard_normal(dtype=np.float32, out=row)
-    return noise

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
-import sys
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ecgsdk_cli.options import NameList, SpanType
+from ecgsdk_cli.options import NameList, SpanType, progress_bar
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from ecgsdk.batch import Provenance
     from ecgsdk.cohort import Cohort
     from ecgsdk.conditions import Sex, Span
@@ -192,13 +189,7 @@ def _write(
         provenance=provenance,
         overwrite=asked.force,
     )
-    with writer as sink, _progress(total, asked.quiet) as progress:
+    with writer as sink, progress_bar(total, quiet=asked.quiet) as progress:
         for batch in batches:
             sink.write(batch)
             progress.update(len(batch))
-
-
-def _progress(total: int, quiet: bool) -> tqdm[NoReturn]:
-    from tqdm import tqdm
-
-    return tqdm(total=total, unit=" ECGs", leave=False, disable=quiet or not sys.stderr.isatty())

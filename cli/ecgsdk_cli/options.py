@@ -1,9 +1,10 @@
-"""Option types and imports that several commands share."""
+"""Option types, imports and the progress bar that several commands share."""
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -13,9 +14,11 @@ from ecgsdk.errors import ConditionError, RuntimeSetupError
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from tqdm import tqdm
+
     from ecgsdk.conditions import Span
 
-__all__ = ["FoldList", "NameList", "SpanType", "Threshold", "import_training"]
+__all__ = ["FoldList", "NameList", "SpanType", "Threshold", "import_training", "progress_bar"]
 
 
 class SpanType(click.ParamType):
@@ -93,3 +96,10 @@ def import_training(module: str) -> ModuleType:
         if error.name not in ("torch", "onnx", "onnxscript"):
             raise
         raise RuntimeSetupError(f'{error.name} is not installed; run `pip install "ecgsdk[train]"`') from error
+
+
+def progress_bar(total: int, *, quiet: bool) -> tqdm[NoReturn]:
+    """A bar over ECGs on stderr; none where that is no terminal."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit=" ECGs", leave=False, disable=quiet or not sys.stderr.isatty())

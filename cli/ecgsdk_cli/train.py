@@ -21,6 +21,7 @@ Examples:
   ecgsdk train ptb-xl/ --run run/                        # everything, sized for two cores
   ecgsdk train ptb-xl/ --run run/ --config gpu           # larger, for a GPU
   ecgsdk train --run run/ --stages flow                  # one stage, from its last checkpoint
+  ecgsdk train ptb-xl/ --run run/ --stages prepare,autoencoder,synthesiser
   ecgsdk train ptb-xl/ --run try/ --set flow_steps=200 --set autoencoder_steps=100
 """
 
@@ -28,7 +29,7 @@ Examples:
 @click.command("train", epilog=_EPILOG)
 @click.argument("ptbxl", type=click.Path(path_type=Path), required=False)
 @click.option("--run", "folder", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
-@click.option("--stages", type=NameList(), help="prepare, rhythm, autoencoder, adversarial, flow; default: all.")
+@click.option("--stages", type=NameList(), help="Default: prepare, rhythm, autoencoder, adversarial, flow.")
 @click.option("--config", "config_name", metavar="NAME", help="cpu or gpu; default: the run's own, cpu for a new one.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="One setting of a new run.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of a new run.")
@@ -36,7 +37,7 @@ Examples:
 @click.option("--max-minutes", type=click.FloatRange(min=0), help="Stop after so long; the same command goes on.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 def command(**options: Any) -> None:
-    """Train a generator on PTB-XL: folds 1 to 8, with fold 9 held out to measure.
+    """Train a generator, or the synthesiser, on PTB-XL: folds 1 to 8, with fold 9 held out to measure.
 
     PTBXL is the folder that PhysioNet publishes. A run that was stopped goes on from its last checkpoint. Only the
     gpu config has the adversarial stage, which gives the decoder the grain of real recordings.

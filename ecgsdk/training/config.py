@@ -54,6 +54,13 @@ class TrainConfig:
     rhythm_batch: int = 256
     rhythm_rate: float = 3e-3
 
+    synthesiser_channels: int = 32
+    synthesiser_steps: int = 1500
+    synthesiser_batch: int = 48
+    synthesiser_rate: float = 7e-4
+    synthesiser_error: float = 0.3
+    synthesiser_ema: float = 0.995
+
     checkpoint_seconds: int = 120
 
     def as_dict(self) -> dict[str, object]:

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import io
 import json
 import sys
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
-import torch
+
+try:
+    import torch
+except ModuleNotFoundError:
+    if __name__ != "__main__":
+        raise
+    sys.exit('error: torch is not installed; run `pip install "ecgsdk[train]"`')
 
 import ecgsdk
-from ecgsdk.errors import EcgsdkError, TrainingError, WriteError
+from ecgsdk.cards import EncoderCard
+from ecgsdk.errors import EcgsdkError
 from ecgsdk.leads import INDEPENDENT_LEADS
-from ecgsdk.models import EncoderCard
 from ecgsdk.training.encoder import EncoderSettings, load_data, outputs, record_losses, targets, train_encoder
 from ecgsdk.training.encoder_network import FEATURES, MEASURED
-from ecgsdk.training.export import OPSET, PTBXL, compare_graph
+from ecgsdk.training.export import PTBXL
+from ecgsdk.training.graphs import check_model_folder, export_graph, graph_facts, write_model_folder
 from ecgsdk.validation.fidelity.feature_distances import frechet_distance, nearest_distances, two_sample_auc
 from ecgsdk.validation.scores import auroc
-from ecgsdk.writers.atomic import check_target, discard, publish, staging_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,8 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["encoder_graph", "export_encoder", "held_out_scores", "seen_beside_unseen"]
 
-_SHAPES = ((1, 1000), (3, 1000), (8, 730), (2, 100))
-_TOLERANCE = 1e-3
+_SHAPES = ((2, 1000), (1, 1000), (3, 1000), (8, 730), (2, 100))
 _LEADS = len(INDEPENDENT_LEADS)
 
 
@@ -63,7 +65,7 @@ def export_encoder(
         TrainingError: the loss is not finite, or the graph differs from PyTorch.
         WriteError: the target exists and `overwrite` is off.
     """
-    check_target(target, overwrite=overwrite, folder=True, ours=lambda f: f.name == "card.json" or f.suffix == ".onnx")
+    check_model_folder(target, overwrite=overwrite)
     train, held_out, folds = load_data(ptbxl, folder, quiet=quiet)
     own, others = targets(train, held_out, settings)
     network = train_encoder(train, np.arange(len(train)), own, settings, quiet=quiet)
@@ -93,9 +95,9 @@ def export_encoder(
             "fold_9": held_out_scores(outputs(network, held_out, np.arange(len(held_out))), others),
             "fold_7_seen_beside_fold_8_unseen": seen_beside_unseen(twin, train, own, folds, settings),
         },
-        graphs={"encoder": {"file": "encoder.onnx", "sha256": hashlib.sha256(graph).hexdigest()}},
+        graphs=graph_facts({"encoder": graph}),
     )
-    _write(target, graph, card)
+    write_model_folder(target, {"encoder": graph}, card)
     return card
 
 
@@ -154,43 +156,12 @@ def encoder_graph(features: Features) -> bytes:
     Raises:
         TrainingError: it differs from PyTorch by more than 1e-3 of the features' standard deviation.
     """
-    features.eval()
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter without dynamo is deprecated, but keeps the time axis dynamic
-        torch.onnx.export(
-            features,
-            (torch.randn(2, _LEADS, 1000),),
-            buffer,  # type: ignore[arg-type]
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["signals"],
-            output_names=["features"],
-            dynamic_axes={"signals": {0: "records", 2: "samples"}, "features": {0: "records"}},
-        )
-    graph = buffer.getvalue()
-    for records, samples in _SHAPES:
-        difference = compare_graph(graph, features, {"signals": torch.randn(records, _LEADS, samples)})
-        if not difference < _TOLERANCE:
-            raise TrainingError(f"the encoder's graph differs from PyTorch by {difference:.1e} standard deviations")
-    return graph
+    inputs = [{"signals": torch.randn(records, _LEADS, samples)} for records, samples in _SHAPES]
+    return export_graph("encoder", features.eval(), inputs, ["features"], dynamic={"signals": "samples"})
 
 
 def _rounded(value: Any) -> float:
     return round(float(value), 4)
-
-
-def _write(target: Path, graph: bytes, card: EncoderCard) -> None:
-    staged = staging_path(target)
-    try:
-        staged.mkdir(parents=True)
-        (staged / "encoder.onnx").write_bytes(graph)
-        (staged / "card.json").write_text(json.dumps(card.as_dict(), indent=1, ensure_ascii=False) + "\n")
-        publish(staged, target)
-    except OSError as error:
-        raise WriteError(f"cannot write {target}: {error.strerror}") from None
-    finally:
-        discard(staged)
 
 
 @click.command("encoder_export")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import warnings
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,20 +13,18 @@ import torch
 from torch import Tensor, nn
 
 import ecgsdk
+from ecgsdk.cards import Card
 from ecgsdk.conditions import GROUPS
 from ecgsdk.drawing import relative_entropy, smoothed
 from ecgsdk.encoding import BEAT_CHANNELS, condition_width
-from ecgsdk.errors import TrainingError, WriteError
 from ecgsdk.leads import LEADS
-from ecgsdk.models import Card
-from ecgsdk.runtime import open_session
 from ecgsdk.training.autoencoder import build_decoder
 from ecgsdk.training.data import TRAINING_FOLDS, load_prepared
 from ecgsdk.training.flow import build_flow
+from ecgsdk.training.graphs import BATCHES, check_model_folder, export_graph, graph_facts, write_model_folder
 from ecgsdk.training.loop import load_stage, load_weights
 from ecgsdk.training.rhythm import build_rhythm
 from ecgsdk.training.train import HISTORY, run_config
-from ecgsdk.writers.atomic import check_target, discard, publish, staging_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,12 +33,8 @@ if TYPE_CHECKING:
     from ecgsdk.training.data import Prepared
     from ecgsdk.training.networks import Rhythm
 
-__all__ = ["OPSET", "PTBXL", "compare_graph", "export", "histograms"]
+__all__ = ["PTBXL", "export", "held_out_figures", "histograms", "load_average", "training_facts"]
 
-OPSET = 17
-_BATCHES = (1, 3, 8)
-_TOLERANCE = 1e-3
-_SMALLEST_HALF = 256
 _FEWEST = 5
 _FEWEST_ALONE = 50
 _EDGES: dict[str, list[float]] = {
@@ -120,17 +111,14 @@ def export(
             standard deviation at any of three batch sizes.
         WriteError: the target exists and `overwrite` is off.
     """
-    check_target(target, overwrite=overwrite, folder=True, ours=lambda f: f.name == "card.json" or f.suffix == ".onnx")
+    check_model_folder(target, overwrite=overwrite)
     config = run_config(folder)
     prepared = load_prepared(folder / "train.npz", config)
     networks, done = _networks(folder, config)
     graphs = {name: _graph(name, network, config) for name, network in networks.items()}
-    facts = {
-        name: {"file": f"{name}.onnx", "sha256": hashlib.sha256(graph).hexdigest()} for name, graph in graphs.items()
-    }
-    card = _card(target.name, version, description, config, prepared, facts, steps)
+    card = _card(target.name, version, description, config, prepared, graph_facts(graphs), steps)
     card = _with_training(card, folder, config, command, device, done, len(prepared))
-    _write(target, graphs, card)
+    write_model_folder(target, graphs, card)
     return card
 
 
@@ -175,33 +163,24 @@ def _without_more_telling(
     return [_counts(values[r], "rr_variation") if r.sum() >= _FEWEST_ALONE else counts for r, counts in zip(rows, own)]
 
 
-def compare_graph(graph: bytes, network: nn.Module, inputs: dict[str, Tensor]) -> float:
-    """Greatest difference between ONNX Runtime and PyTorch over the outputs, in their standard deviations."""
-    session = open_session(graph, device="cpu")
-    with torch.no_grad():
-        expected = network(*inputs.values())
-    expected = expected if isinstance(expected, tuple) else (expected,)
-    found = session.run(None, {name: value.numpy() for name, value in inputs.items()})
-    return max(float((torch.from_numpy(f) - e).abs().max() / e.std()) for f, e in zip(found, expected))
-
-
 def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], dict[str, int]]:
     """Networks to export with their averaged weights, and the steps that each stage has done."""
     decoder, flow, rhythm = build_decoder(config), build_flow(config), build_rhythm(config)
     stored = {name: load_stage(folder, name) for name in ("autoencoder", "flow", "rhythm")}
     if config.adversarial_steps:
         stored["adversarial"] = load_stage(folder, "adversarial")
-        _load_average(decoder, stored["adversarial"], "adversarial")
+        load_average(decoder, stored["adversarial"], "adversarial")
     else:
         load_weights(decoder, stored["autoencoder"]["networks"]["decoder"], "autoencoder")
-    _load_average(flow, stored["flow"], "flow")
+    load_average(flow, stored["flow"], "flow")
     load_weights(rhythm, stored["rhythm"]["networks"]["rhythm"], "rhythm")
     networks = {"flow": flow, "decoder": decoder, "rhythm": RhythmStep(rhythm)}
     flow.half().float()  # as its weights are stored, so that the comparison measures the graph and not the rounding
     return {name: network.eval() for name, network in networks.items()}, {n: s["step"] for n, s in stored.items()}
 
 
-def _load_average(network: nn.Module, stored: dict[str, Any], stage: str) -> None:
+def load_average(network: nn.Module, stored: dict[str, Any], stage: str) -> None:
+    """Gives a network the averaged weights of a stage's checkpoint."""
     prefix = "average."
     average = stored["networks"]["average"]
     weights = {k.removeprefix(prefix): v for k, v in average.items() if k.startswith(prefix)}
@@ -227,57 +206,9 @@ def _inputs(name: str, n: int, config: TrainConfig) -> dict[str, Tensor]:
 
 
 def _graph(name: str, network: nn.Module, config: TrainConfig) -> bytes:
-    inputs = _inputs(name, 2, config)
-    outputs = (
-        ["logits", "means", "log_widths", "next_state"]
-        if name == "rhythm"
-        else ["velocity" if name == "flow" else "signals"]
-    )
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # The exporter without dynamo is deprecated, but writes a bidirectional LSTM as one node in 0.2 s.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            network,
-            tuple(inputs.values()),
-            buffer,  # type: ignore[arg-type]
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=list(inputs),
-            output_names=outputs,
-            dynamic_axes={key: {0: "records"} for key in [*inputs, *outputs]},
-        )
-    graph = with_half_weights(buffer.getvalue()) if name == "flow" else buffer.getvalue()
-    for n in _BATCHES:
-        difference = compare_graph(graph, network, _inputs(name, n, config))
-        if not difference < _TOLERANCE:
-            raise TrainingError(
-                f"the {name} graph differs from PyTorch by {difference:.1e} standard deviations at batch {n}"
-            )
-    return graph
-
-
-def with_half_weights(graph: bytes) -> bytes:
-    """The graph with its larger weights stored in half precision and cast back, so that it takes half the space.
-
-    ONNX Runtime folds the casts while it loads the graph: it computes in single precision as before.
-    """
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    model = onnx.load_from_string(graph)
-    casts = []
-    for weight in model.graph.initializer:
-        if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < _SMALLEST_HALF:
-            continue
-        name = weight.name
-        stored = f"{name}.half"
-        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), stored))
-        casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
-    for position, cast in enumerate(casts):
-        model.graph.node.insert(position, cast)
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
+    outputs = {"rhythm": ["logits", "means", "log_widths", "next_state"], "flow": ["velocity"], "decoder": ["signals"]}
+    inputs = [_inputs(name, n, config) for n in BATCHES]
+    return export_graph(name, network, inputs, outputs[name], half_weights=name == "flow")
 
 
 def _card(
@@ -318,21 +249,31 @@ def _card(
 def _with_training(
     card: Card, folder: Path, config: TrainConfig, command: str, device: str, done: dict[str, int], records: int
 ) -> Card:
-    history = _json_lines(folder / HISTORY)
-    training = {
+    return replace(
+        card,
+        data=PTBXL | {"records": records},
+        training=training_facts(folder, config, done, command, device),
+        metrics={"fold_9": held_out_figures(folder, done)},
+    )
+
+
+def training_facts(
+    folder: Path, config: TrainConfig, done: dict[str, int], command: str = "", device: str = ""
+) -> dict[str, Any]:
+    """How a run was trained, for its model's card; the run's history tells the stages' commands and devices."""
+    history = [row for row in _json_lines(folder / HISTORY) if row["stage"] in done]
+    return {
         "command": command or "; ".join(dict.fromkeys(row["command"] for row in history)),
         "device": device or "; ".join(dict.fromkeys(row["device"] for row in history)),
         "seed": config.seed,
         "steps_done": done,
         "config": {name: value for name, value in config.as_dict().items() if name != "statements"},
     }
-    metrics = {"fold_9": _held_out(_json_lines(folder / "metrics.jsonl"), done)}
-    return replace(card, data=PTBXL | {"records": records}, training=training, metrics=metrics)
 
 
-def _held_out(logged: list[dict[str, Any]], stages: Iterable[str]) -> dict[str, dict[str, float]]:
-    """The last figures on held-out records that each stage has logged."""
-    table = {}
+def held_out_figures(folder: Path, stages: Iterable[str]) -> dict[str, dict[str, float]]:
+    """The last figures on held-out records that each stage of a run has logged."""
+    table, logged = {}, _json_lines(folder / "metrics.jsonl")
     for stage in stages:
         rows = [row for row in logged if row["stage"] == stage and any(key.startswith("val_") for key in row)]
         if rows:
@@ -347,17 +288,3 @@ def _json_lines(path: Path) -> list[dict[str, Any]]:
         with suppress(ValueError):
             rows.append(json.loads(line))
     return rows
-
-
-def _write(target: Path, graphs: dict[str, bytes], card: Card) -> None:
-    staged = staging_path(target)
-    try:
-        staged.mkdir(parents=True)
-        for name, graph in graphs.items():
-            (staged / f"{name}.onnx").write_bytes(graph)
-        (staged / "card.json").write_text(json.dumps(card.as_dict(), indent=1, ensure_ascii=False) + "\n")
-        publish(staged, target)
-    except OSError as error:
-        raise WriteError(f"cannot write {target}: {error.strerror}") from None
-    finally:
-        discard(staged)

@@ -17,15 +17,20 @@ from ecgsdk.training.data import TrainingData, load_prepared, prepare
 from ecgsdk.training.flow import flow_stage
 from ecgsdk.training.loop import Stage, pick_device, run_stage
 from ecgsdk.training.rhythm import rhythm_stage
+from ecgsdk.training.synthesiser import synthesiser_stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["HISTORY", "STAGES", "run_config", "train"]
+__all__ = ["HISTORY", "STAGES", "SYNTHESISER_STAGES", "run_config", "train"]
 
 HISTORY = "history.jsonl"
 STAGES = ("prepare", "rhythm", "autoencoder", "adversarial", "flow")
+"""Stages of the generator."""
+
+SYNTHESISER_STAGES = ("prepare", "autoencoder", "synthesiser")
+"""Stages of the synthesiser, which begins as the generator's autoencoder."""
 
 
 def train(
@@ -52,9 +57,10 @@ def train(
     Raises:
         TrainingError: a stage's input is missing, or the settings differ from the run's.
     """
-    unknown = [name for name in stages if name not in STAGES]
+    known = dict.fromkeys((*STAGES, *SYNTHESISER_STAGES))
+    unknown = [name for name in stages if name not in known]
     if unknown:
-        raise TrainingError(f"unknown stage {unknown[0]!r}; the stages are {', '.join(STAGES)}")
+        raise TrainingError(f"unknown stage {unknown[0]!r}; the stages are {', '.join(known)}")
     began = time.monotonic()
     chosen = pick_device(device)
     config = run_config(folder, config)
@@ -113,6 +119,8 @@ def _stage(name: str, folder: Path, config: TrainConfig, device: torch.device) -
     data, held_out = (TrainingData(part, config, device) for part in (train, validation))
     if name == "autoencoder":
         return autoencoder_stage(config, data, held_out, device)
+    if name == "synthesiser":
+        return synthesiser_stage(config, folder, data, held_out, device)
     if name == "adversarial":
         return adversarial_stage(config, folder, data, held_out, device)
     return flow_stage(config, folder, data, held_out, device)
