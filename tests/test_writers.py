@@ -15,11 +15,13 @@ import pytest
 
 from ecgsdk.batch import ECGBatch
 from ecgsdk.conditions import Condition
-from ecgsdk.errors import WriteError
+from ecgsdk.errors import RuntimeSetupError, WriteError
 from ecgsdk.readers import read_ecgs
 from ecgsdk.writers import Writer, open_writer
 
-NAMES = ["ecgs.h5", "ecgs.npz", "ecgs/"]
+FOLDERS = ["dicom", "edf", "csv"]
+FILES = ["ecgs.h5", "ecgs.npz", "ecgs.parquet"]
+NAMES = [*FILES, "ecgs/", *FOLDERS]
 
 
 def split(batch: ECGBatch, size: int) -> list[ECGBatch]:
@@ -34,7 +36,13 @@ def split(batch: ECGBatch, size: int) -> list[ECGBatch]:
 
 def write(path: str | Path, batch: ECGBatch, size: int = 2, **options: bool) -> None:
     facts = {"sampling_rate": batch.sampling_rate, "total": len(batch), "provenance": batch.provenance}
-    write_parts(open_writer(path, **facts, **options), split(batch, size))  # type: ignore[arg-type]
+    write_parts(open_named(path, **facts, **options), split(batch, size))
+
+
+def open_named(path: str | Path, **facts: object) -> Writer:
+    """Folders other than WFDB's are named after their format."""
+    name = Path(path).name
+    return open_writer(path, name if name in FOLDERS else None, **facts)  # type: ignore[arg-type]
 
 
 def write_parts(writer: Writer, parts: list[ECGBatch], error: BaseException | None = None) -> None:
@@ -86,13 +94,15 @@ def test_independent_leads_are_within_half_a_unit(tmp_path: Path, name: str, syn
     np.testing.assert_allclose(signals[:, 0] + signals[:, 2], signals[:, 1], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_same_records_make_the_same_bytes(tmp_path: Path, name: str, synthetic_batch: ECGBatch) -> None:
-    write(target(tmp_path, name), synthetic_batch, size=2)
-    first = contents(target(tmp_path, name))
+def test_same_records_make_the_same_bytes(tmp_path: Path, synthetic_batch: ECGBatch) -> None:
+    first = {}
+    for name in NAMES:
+        write(target(tmp_path, name), synthetic_batch, size=2)
+        first[name] = contents(target(tmp_path, name))
     time.sleep(1.1)  # a time stamp of one second's resolution would differ
-    write(target(tmp_path, name), synthetic_batch, size=3, overwrite=True)
-    assert contents(target(tmp_path, name)) == first
+    for name in NAMES:
+        write(target(tmp_path, name), synthetic_batch, size=3, overwrite=True)
+        assert contents(target(tmp_path, name)) == first[name], name
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -101,11 +111,11 @@ def test_existing_output_is_kept_unless_told_otherwise(tmp_path: Path, name: str
     write(path, synthetic_batch)
     before = contents(path)
     with pytest.raises(WriteError, match="exists already"):
-        open_writer(path, sampling_rate=100, total=5, provenance=None)
+        open_named(path, sampling_rate=100, total=5, provenance=None)
     assert contents(path) == before
     small = split(synthetic_batch, 1)[2]
     write(path, small, overwrite=True)
-    assert read_ecgs(path).conditions == small.conditions
+    assert len(contents(path)) < len(before)
     assert os.listdir(tmp_path) == [name.rstrip("/")]
 
 
@@ -116,7 +126,7 @@ def test_interruption_leaves_nothing(
     tmp_path: Path, name: str, error: type[BaseException], after: int, synthetic_batch: ECGBatch
 ) -> None:
     path = target(tmp_path, name)
-    writer = open_writer(path, sampling_rate=100, total=5, provenance=synthetic_batch.provenance)
+    writer = open_named(path, sampling_rate=100, total=5, provenance=synthetic_batch.provenance)
     with pytest.raises(error):
         write_parts(writer, split(synthetic_batch, 2)[:after], error())
     assert os.listdir(tmp_path) == []
@@ -127,7 +137,7 @@ def test_interruption_of_an_overwrite_keeps_the_old(tmp_path: Path, name: str, s
     path = target(tmp_path, name)
     write(path, synthetic_batch)
     before = contents(path)
-    writer = open_writer(path, sampling_rate=100, total=5, provenance=synthetic_batch.provenance, overwrite=True)
+    writer = open_named(path, sampling_rate=100, total=5, provenance=synthetic_batch.provenance, overwrite=True)
     with pytest.raises(KeyboardInterrupt):
         write_parts(writer, split(synthetic_batch, 2)[:1], KeyboardInterrupt())
     assert contents(path) == before
@@ -158,7 +168,7 @@ def test_failing_exchange_keeps_the_old(
 @pytest.mark.parametrize("name", NAMES)
 def test_too_few_or_too_many_records_leave_nothing(tmp_path: Path, name: str, synthetic_batch: ECGBatch) -> None:
     for total, message in ((6, "5 of 6 records"), (4, "more than the 4 records")):
-        writer = open_writer(
+        writer = open_named(
             target(tmp_path, name), sampling_rate=100, total=total, provenance=synthetic_batch.provenance
         )
         with pytest.raises(WriteError, match=message):
@@ -172,6 +182,8 @@ def test_too_few_or_too_many_records_leave_nothing(tmp_path: Path, name: str, sy
         ("ecgs.h5", "ecgsdk.writers.disk.Disk._put"),
         ("ecgs.npz", "zipfile._ZipWriteFile.write"),
         ("ecgs/", "pathlib.Path.write_bytes"),
+        ("dicom", "pathlib.Path.write_bytes"),
+        ("ecgs.parquet", "ecgsdk.writers.parquet.ParquetSink._write_row_group"),
     ],
 )
 def test_full_disk_ends_in_one_line(
@@ -192,7 +204,7 @@ import resource, sys
 import numpy as np
 from ecgsdk.batch import ECGBatch
 from ecgsdk.conditions import Condition
-from ecgsdk.errors import WriteError
+from ecgsdk.errors import RuntimeSetupError, WriteError
 from ecgsdk.writers import open_writer
 noise = np.random.default_rng(0).normal(size=(16, 12, 1000)).astype("f4")
 batch = ECGBatch(noise, 100.0, (Condition(),) * 16, ("x",) * 16)
@@ -208,10 +220,10 @@ except WriteError as error:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*FILES, "ecgs/"])
 @pytest.mark.parametrize("limit", [1500, 500_000])
 def test_process_survives_a_file_system_that_takes_no_more(tmp_path: Path, name: str, limit: int) -> None:
-    limit = min(limit, 20_000) if name == "ecgs/" else limit
+    limit = limit if "." in name else min(limit, 20_000)
     command = [sys.executable, "-W", "error", "-c", FILE_LIMIT, target(tmp_path, name), str(limit)]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -224,24 +236,30 @@ def test_process_survives_a_file_system_that_takes_no_more(tmp_path: Path, name:
     [
         ("ecgs.txt", {}, "the format of .*ecgs.txt is not clear"),
         ("ecgs", {}, "not clear"),
-        ("ecgs.h5", {"format": "edf"}, "unknown format 'edf'; known: hdf5, npz, wfdb"),
+        ("ecgs.h5", {"format": "mp3"}, "unknown format 'mp3'; known: hdf5, npz, parquet, wfdb, dicom, edf, csv"),
+        ("ecgs.dcm", {}, r"cannot write 5 records into .*: a \.dcm file holds one; name a folder, with --format dicom"),
+        ("ecgs.EDF", {"format": "edf"}, "a .EDF file holds one"),
+        ("ecgs.csv", {}, "with --format csv"),
         ("ecgs.h5", {"total": 0}, "no records"),
         ("gone/ecgs.h5", {}, "gone does not exist"),
         ("folder.h5", {"overwrite": True}, "is a folder"),
         ("file/", {"overwrite": True}, "is a file"),
         ("folder.h5/", {"overwrite": True}, "holds other files too"),
+        ("records.h5", {"format": "wfdb", "overwrite": True}, "holds other files too"),
+        ("tables", {"format": "csv", "overwrite": True}, "holds other files too"),
     ],
 )
 def test_impossible_targets_are_refused_at_once(
     tmp_path: Path, name: str, options: dict[str, object], message: str
 ) -> None:
-    (tmp_path / "folder.h5").mkdir()
-    (tmp_path / "folder.h5" / "thesis.doc").touch()
+    for file in ("folder.h5/thesis.doc", "records.h5/100.dat", "tables/measurements.csv"):
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).touch()
     (tmp_path / "file").touch()
     facts: dict[str, object] = {"sampling_rate": 100, "total": 5, "provenance": None, **options}
     with pytest.raises(WriteError, match=message):
         open_writer(target(tmp_path, name), **facts)  # type: ignore[arg-type]
-    assert sorted(os.listdir(tmp_path)) == ["file", "folder.h5"]
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder.h5", "records.h5", "tables"]
 
 
 def test_folder_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,6 +273,34 @@ def test_format_can_be_named(tmp_path: Path, synthetic_batch: ECGBatch) -> None:
     with open_writer(tmp_path / "records", "wfdb", **facts) as writer:  # type: ignore[arg-type]
         writer.write(synthetic_batch)
     assert len(read_ecgs(tmp_path / "records")) == 5
+
+
+@pytest.mark.parametrize("suffix", [".dcm", ".edf", ".csv"])
+def test_a_single_record_can_be_one_file(tmp_path: Path, suffix: str, synthetic_batch: ECGBatch) -> None:
+    one = split(synthetic_batch, 1)[1]
+    write(tmp_path / f"ecg{suffix}", one)
+    assert (tmp_path / f"ecg{suffix}").is_file()
+    with pytest.raises(WriteError, match="exists already"):
+        write(tmp_path / f"ecg{suffix}", one)
+    write(tmp_path / f"ecg{suffix}", one, overwrite=True)
+    assert os.listdir(tmp_path) == [f"ecg{suffix}"]
+    assert_same(str(tmp_path / f"ecg{suffix}"), one, 0.00151)
+
+
+@pytest.mark.parametrize(
+    ("format", "package", "title"),
+    [("dicom", "pydicom", "DICOM"), ("edf", "edfio", "EDF+"), ("parquet", "pyarrow", "Parquet")],
+)
+def test_a_missing_package_ends_in_one_line_before_any_work(
+    tmp_path: Path, format: str, package: str, title: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, f"ecgsdk.writers.{format}", raising=False)
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(RuntimeSetupError) as caught:
+        open_writer(tmp_path / "x", format, sampling_rate=500, total=5, provenance=None)
+    assert str(caught.value) == f'writing {title} needs {package}; run: pip install "ecgsdk[{format}]"'
 
 
 def test_batches_must_fit_the_writer(tmp_path: Path, synthetic_batch: ECGBatch) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ecgsdk.errors import WriteError
 from ecgsdk.writers.atomic import check_target
+from ecgsdk.writers.formats import BUILT_IN
 from ecgsdk.writers.writer import Sink, Writer
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "SUFFIXES", "Writer", "open_writer"]
 
-FORMATS = ("hdf5", "npz", "wfdb")
+FORMATS = tuple(BUILT_IN)
 """Formats that ecgsdk writes without plugins."""
 
-SUFFIXES = {".h5": "hdf5", ".hdf5": "hdf5", ".npz": "npz"}
+SUFFIXES = {suffix: name for name, format in BUILT_IN.items() for suffix in format.suffixes}
 """Endings of a file's name that stand for one of `FORMATS`."""
 
 
@@ -39,25 +40,30 @@ def open_writer(
     """A writer to be used in a `with` block, with `write(batch)` for each batch in order.
 
     Args:
-        path: a file, or for WFDB a folder. Its folder must exist.
-        format: "hdf5", "npz", "wfdb" or a plugin's; None tells by the name: .h5 or .hdf5, .npz, a plugin's suffix,
-            and WFDB for a name that ends in a slash.
+        path: a file, or a folder. Its own folder must exist.
+        format: "hdf5", "npz", "parquet", "wfdb", "dicom", "edf", "csv" or a plugin's; None tells by the name: .h5 or
+            .hdf5, .npz, .parquet, a plugin's suffix, and WFDB for a name that ends in a slash. WFDB, DICOM, EDF+ and
+            CSV make a folder of records; a name in .dcm, .edf or .csv is the file of a single one.
         sampling_rate: Hz.
         total: number of records that will come.
         provenance: what made the ECGs; None for real ones. Synthetic ones are rounded so that the lead equations
             hold, real ones lead by lead.
-        overwrite: whether an existing file, or folder of WFDB records, is replaced.
+        overwrite: whether an existing file is replaced, or a folder that holds nothing but records of the format.
 
     Raises:
-        WriteError: an unknown format, no records, an existing target, or a folder that is missing or not writable.
+        WriteError: an unknown format, no records or too many, a rate that the format does not take, an existing
+            target, or a folder that is missing or not writable.
+        RuntimeSetupError: the package that the format needs is not installed.
         PluginError: the plugin of the format fails.
     """
     target, chosen = Path(path), format or _format_of(path)
     if total < 1:
         raise WriteError(f"no records to write into {path}")
-    if chosen in FORMATS:
-        check_target(target, overwrite=overwrite, folder=chosen == "wfdb")
-        open_sink: Callable[[Path, Header], Sink] = _open_sink(chosen)
+    if chosen in BUILT_IN:
+        folder = BUILT_IN[chosen].entries is not None and not _is_single_file(path, chosen)
+        _check_fit(target, chosen, sampling_rate, total, folder=folder)
+        check_target(target, overwrite=overwrite, folder=folder, ours=BUILT_IN[chosen].owns)
+        open_sink = BUILT_IN[chosen].sink(folder=folder)
     else:
         open_sink = _open_plugin_sink(target, chosen, overwrite=overwrite)
     return Writer(target, open_sink, sampling_rate=sampling_rate, total=total, provenance=provenance)
@@ -77,8 +83,24 @@ def _format_of(path: str | Path) -> str:
     for suffix in sorted(suffixes, key=len, reverse=True):
         if name.endswith(suffix):
             return suffixes[suffix]
-    endings = ", ".join((".h5", ".npz", *suffixes))
+    endings = ", ".join((*SUFFIXES, *suffixes))
     raise WriteError(f"the format of {path} is not clear; end it in {endings} or / (a WFDB folder), or name a format")
+
+
+def _is_single_file(path: str | Path, name: str) -> bool:
+    return not str(path).endswith(("/", os.sep)) and Path(path).suffix.lower() in BUILT_IN[name].suffixes
+
+
+def _check_fit(path: Path, name: str, sampling_rate: float, total: int, *, folder: bool) -> None:
+    """Raises WriteError for more records than a file holds, or a rate that the format does not take."""
+    format = BUILT_IN[name]
+    lowest, highest = format.rates
+    if not lowest <= sampling_rate <= highest:
+        limits = f"{format.title} holds ECGs of {lowest:g} to {highest:g} Hz"
+        raise WriteError(f"cannot write {sampling_rate:g} Hz into {path}: {limits}; ask for another sampling rate")
+    if format.entries is not None and not folder and total > 1:
+        mend = f"name a folder, with --format {name}"
+        raise WriteError(f"cannot write {total} records into {path}: a {path.suffix} file holds one; {mend}")
 
 
 def _open_plugin_sink(target: Path, name: str, *, overwrite: bool) -> Callable[[Path, Header], Sink]:
@@ -123,18 +145,3 @@ def _plugins() -> Mapping[str, Registration]:
     from ecgsdk.plugins import installed_plugins
 
     return installed_plugins().writers()
-
-
-def _open_sink(name: str) -> type[Sink]:
-    """The class of a format; imported late, as h5py takes longer to import than all the rest."""
-    if name == "hdf5":
-        from ecgsdk.writers.hdf5 import Hdf5Sink
-
-        return Hdf5Sink
-    if name == "npz":
-        from ecgsdk.writers.npz import NpzSink
-
-        return NpzSink
-    from ecgsdk.writers.wfdb import WfdbSink
-
-    return WfdbSink

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["check_target", "discard", "publish", "staging_path"]
 
 
-def _is_wfdb(entry: Path) -> bool:
-    return entry.name == "RECORDS" or entry.suffix in (".hea", ".dat")
-
-
-def check_target(path: Path, *, overwrite: bool, folder: bool, ours: Callable[[Path], bool] = _is_wfdb) -> None:
+def check_target(path: Path, *, overwrite: bool, folder: bool, ours: Callable[[Path], bool] = lambda _: False) -> None:
     """Raises WriteError where `path` cannot become a new file (or folder), before any work is done.
 
     A folder is overwritten only if all its entries are `ours`.

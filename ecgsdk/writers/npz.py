@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from ecgsdk.leads import LEADS
+from ecgsdk.writers.marking import condition_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,7 @@ class NpzSink:
         """Adds the records of a batch."""
         self._signals.write(np.ascontiguousarray(batch.signals, dtype="<f4").data.cast("B"))
         for name, condition in zip(batch.identifiers, batch.conditions, strict=True):
-            row = json.dumps({"identifier": name, **condition.as_dict()}, default=float)
+            row = condition_json(name, condition)
             self._width = max(self._width, len(row))
             self._rows.write(row + "\n")
 

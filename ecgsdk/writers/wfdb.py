@@ -7,62 +7,48 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecgsdk.leads import LEADS
-from ecgsdk.writers.quantise import quantise
+from ecgsdk.writers.folder import MICROVOLTS_PER_MILLIVOLT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterator
 
-    from ecgsdk.batch import ECGBatch, Provenance
+    from ecgsdk.batch import Provenance
     from ecgsdk.conditions import Condition
+    from ecgsdk.writers.folder import Record
     from ecgsdk.writers.writer import Header
 
-__all__ = ["WfdbSink"]
+__all__ = ["WfdbRecords"]
 
-UNITS_PER_MILLIVOLT = 1000
 _SEXES = {"M": "Male", "F": "Female"}
 
 
-class WfdbSink:
+class WfdbRecords:
     """Records 000000.hea and .dat, 000001, … in the order written, and the list RECORDS."""
 
-    def __init__(self, path: Path, header: Header) -> None:
-        path.mkdir()
-        self._folder = path
-        self._header = header
-        self._digits = max(6, len(str(header.total - 1)))
+    list_name = "RECORDS"
+    list_head = ""
+
+    def __init__(self, header: Header) -> None:
+        self._rate = header.sampling_rate
         self._origin = _origin_comments(header.provenance)
-        self._records = (path / "RECORDS").open("w", encoding="ascii", newline="\n")
-        self._written = 0
 
-    def write(self, batch: ECGBatch) -> None:
-        """Adds the records of a batch."""
-        synthetic = self._header.provenance is not None
-        units = quantise(batch.signals, 1 / UNITS_PER_MILLIVOLT, derive_leads=synthetic)
-        checksums = units.sum(axis=2, dtype=np.int64) & 0xFFFF
-        frames = np.ascontiguousarray(units.transpose(0, 2, 1), dtype="<i2")
-        for i, condition in enumerate(batch.conditions):
-            name = f"{self._written:0{self._digits}d}"
-            comments = [*_condition_comments(batch.identifiers[i], condition), *self._origin]
-            text = self._header_text(name, units[i, :, 0], checksums[i], comments)
-            (self._folder / f"{name}.dat").write_bytes(frames[i].data)
-            (self._folder / f"{name}.hea").write_text(text, encoding="utf-8", newline="\n")
-            self._records.write(f"{name}\n")
-            self._written += 1
+    def files(self, record: Record) -> Iterator[tuple[str, bytes | memoryview]]:
+        """The signals, and the header that describes them."""
+        yield ".dat", np.ascontiguousarray(record.microvolts.T, dtype="<i2").data
+        yield ".hea", self._header_text(record).encode()
 
-    def close(self) -> None:
-        """Completes the list of records."""
-        self._records.close()
+    def list_line(self, record: Record) -> str:
+        """The record's name."""
+        return f"{record.name}\n"
 
-    def abort(self) -> None:
-        """Closes the list of records as it is."""
-        self._records.close()
-
-    def _header_text(self, name: str, first: np.ndarray, checksums: np.ndarray, comments: Iterable[str]) -> str:
-        lines = [f"{name} {len(LEADS)} {self._header.sampling_rate:.10g} {self._header.samples}"]
-        for lead, value, checksum in zip(LEADS, first.tolist(), checksums.tolist(), strict=True):
-            lines.append(f"{name}.dat 16 {UNITS_PER_MILLIVOLT}(0)/mV 16 0 {value} {checksum} 0 {lead}")
+    def _header_text(self, record: Record) -> str:
+        name, units = record.name, record.microvolts
+        checksums = units.sum(axis=1, dtype=np.int64) & 0xFFFF
+        lines = [f"{name} {len(LEADS)} {self._rate:.10g} {units.shape[1]}"]
+        for lead, value, checksum in zip(LEADS, units[:, 0].tolist(), checksums.tolist(), strict=True):
+            lines.append(f"{name}.dat 16 {MICROVOLTS_PER_MILLIVOLT}(0)/mV 16 0 {value} {checksum} 0 {lead}")
         # A line break inside a comment would make a line of its own of what follows.
+        comments = (*_condition_comments(record.identifier, record.condition), *self._origin)
         lines += ["#" + " ".join(comment.split()) for comment in comments]
         return "\n".join(lines) + "\n"
 

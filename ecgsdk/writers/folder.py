@@ -1,0 +1,116 @@
+"""Formats of a file, or a few, for each record: written as a folder of all records, or as one file of a single one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ecgsdk.writers.quantise import quantise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import numpy as np
+
+    from ecgsdk.batch import ECGBatch
+    from ecgsdk.conditions import Condition
+    from ecgsdk.writers.writer import Header
+
+__all__ = ["MICROVOLTS_PER_MILLIVOLT", "FileSink", "FolderSink", "Record", "RecordFormat"]
+
+MICROVOLTS_PER_MILLIVOLT = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One ECG on its way into a file.
+
+    Attributes:
+        name: of its files, without ending: its place in the output, "000000" onwards.
+        identifier: the record's own name.
+        condition: what it shows, or was asked to show.
+        microvolts: int16, shape (12, samples), leads in the order of `ecgsdk.leads.LEADS`.
+    """
+
+    name: str
+    identifier: str
+    condition: Condition
+    microvolts: np.ndarray
+
+
+class RecordFormat(Protocol):
+    """How one format writes a record.
+
+    Attributes:
+        list_name: name of the folder's list of records, in UTF-8; empty where the format has none.
+        list_head: what the list begins with.
+    """
+
+    list_name: str
+    list_head: str
+
+    def files(self, record: Record) -> Iterator[tuple[str, bytes | memoryview]]:
+        """Ending and contents of each of the record's files."""
+
+    def list_line(self, record: Record) -> str:
+        """The record's line in the list, with its line break."""
+
+
+class FolderSink:
+    """A folder of records in the order written, and their list where the format has one."""
+
+    def __init__(self, open_format: Callable[[Header], RecordFormat], path: Path, header: Header) -> None:
+        self._format = open_format(header)
+        self._header = header
+        self._written = 0
+        self._folder = path
+        path.mkdir()
+        listed = self._format.list_name
+        self._list = (path / listed).open("w", encoding="utf-8", newline="\n") if listed else None
+        if self._list:
+            self._list.write(self._format.list_head)
+
+    def write(self, batch: ECGBatch) -> None:
+        """Adds the records of a batch."""
+        for record in _records(batch, self._header, self._written):
+            for suffix, contents in self._format.files(record):
+                (self._folder / (record.name + suffix)).write_bytes(contents)
+            if self._list:
+                self._list.write(self._format.list_line(record))
+            self._written += 1
+
+    def close(self) -> None:
+        """Completes the list of records."""
+        if self._list:
+            self._list.close()
+
+    abort = close
+
+
+class FileSink:
+    """The file of a single record."""
+
+    def __init__(self, open_format: Callable[[Header], RecordFormat], path: Path, header: Header) -> None:
+        self._format = open_format(header)
+        self._header = header
+        self._path = path
+
+    def write(self, batch: ECGBatch) -> None:
+        """Writes the batch's one record."""
+        for record in _records(batch, self._header, 0):
+            for _, contents in self._format.files(record):
+                self._path.write_bytes(contents)
+
+    def close(self) -> None:
+        """Does nothing: the file is complete once it is written."""
+
+    abort = close
+
+
+def _records(batch: ECGBatch, header: Header, first: int) -> Iterator[Record]:
+    digits = max(6, len(str(header.total - 1)))
+    derive_leads = header.provenance is not None
+    units = quantise(batch.signals, 1 / MICROVOLTS_PER_MILLIVOLT, derive_leads=derive_leads)
+    for i, condition in enumerate(batch.conditions):
+        yield Record(f"{first + i:0{digits}d}", batch.identifiers[i], condition, units[i])

@@ -1,0 +1,114 @@
+"""Parquet: one file, a row a record, as pandas, polars, DuckDB and Arrow read it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow
+from pyarrow.parquet import ParquetWriter
+
+from ecgsdk.leads import LEADS
+from ecgsdk.writers.blocks import Blocks
+from ecgsdk.writers.folder import MICROVOLTS_PER_MILLIVOLT
+from ecgsdk.writers.marking import FORMAT, FORMAT_VERSION
+from ecgsdk.writers.quantise import quantise
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ecgsdk.batch import ECGBatch
+    from ecgsdk.conditions import Condition
+    from ecgsdk.writers.writer import Header
+
+    _Row = tuple[str, Condition]
+
+__all__ = ["ParquetSink"]
+
+_ROW_GROUP_BYTES = 1 << 23
+_COLUMNS = [
+    ("identifier", pyarrow.string()),
+    ("statements", pyarrow.list_(pyarrow.string())),
+    ("heart_rate", pyarrow.float64()),
+    ("age", pyarrow.float64()),
+    ("sex", pyarrow.string()),
+    *((lead, pyarrow.list_(pyarrow.float32())) for lead in LEADS),
+]
+
+
+class ParquetSink:
+    """Columns `identifier`, `statements` (list of texts), `heart_rate`, `age`, `sex`, and a list of float32 mV a lead.
+
+    What is unknown is null. Samples are whole microvolts, which takes a third of the room of all digits. The file's
+    key-value metadata hold `format`, `format_version`, `sampling_rate` (Hz), `leads` (JSON), `units`, `synthetic` and
+    `provenance` (JSON, null for real ECGs). The same records give the same bytes, however they are batched: row groups
+    have 8 MB of samples each, the most that waits in memory.
+
+        frame = pandas.read_parquet("ecgs.parquet")
+        signals = numpy.stack(frame["II"])  # float32 mV, shape (records, samples)
+    """
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self._derive = header.provenance is not None
+        self._blocks: Blocks[_Row] = Blocks(max(1, _ROW_GROUP_BYTES // (len(LEADS) * header.samples * 4)))
+        self._schema = pyarrow.schema(_COLUMNS, metadata=_metadata(header))
+        # Python's file, as its errors come back as they are.
+        self._file = path.open("wb")
+        self._writer = ParquetWriter(
+            self._file,
+            self._schema,
+            compression="zstd",
+            write_statistics=["identifier", "heart_rate", "age", "sex"],
+        )
+
+    def write(self, batch: ECGBatch) -> None:
+        """Adds the records of a batch; those that do not fill a row group wait for the next."""
+        units = quantise(batch.signals, 1 / MICROVOLTS_PER_MILLIVOLT, derive_leads=self._derive)
+        for block in self._blocks.add(units, list(zip(batch.identifiers, batch.conditions, strict=True))):
+            self._write_row_group(*block)
+
+    def close(self) -> None:
+        """Writes what waits, and the list of contents at the file's end."""
+        for block in self._blocks.rest():
+            self._write_row_group(*block)
+        self._writer.close()
+        self._file.close()
+
+    def abort(self) -> None:
+        """Closes the file as it is."""
+        # Else pyarrow would complete the file once more when the writer is deleted.
+        self._writer.is_open = False
+        self._file.close()
+
+    def _write_row_group(self, units: np.ndarray, rows: list[_Row]) -> None:
+        names, conditions = zip(*rows, strict=True)
+        columns = [
+            names,
+            [list(condition.statements) for condition in conditions],
+            *([getattr(condition, fact) for condition in conditions] for fact in ("heart_rate", "age", "sex")),
+        ]
+        arrays = [pyarrow.array(column, kind) for column, (_, kind) in zip(columns, _COLUMNS, strict=False)]
+        arrays += [_lists(units[:, lead]) for lead in range(len(LEADS))]
+        self._writer.write_table(pyarrow.Table.from_arrays(arrays, schema=self._schema), row_group_size=len(rows))
+
+
+def _lists(units: np.ndarray) -> pyarrow.ListArray:
+    """One lead of some records, int16 µV of shape (n, samples), as n lists of float32 mV."""
+    records, samples = units.shape
+    ends = np.arange(records + 1, dtype=np.int32) * samples
+    millivolts = (units / MICROVOLTS_PER_MILLIVOLT).astype(np.float32)
+    return pyarrow.ListArray.from_arrays(pyarrow.array(ends), pyarrow.array(millivolts.ravel()))
+
+
+def _metadata(header: Header) -> dict[str, str]:
+    provenance = header.provenance
+    return {
+        "format": FORMAT,
+        "format_version": str(FORMAT_VERSION),
+        "sampling_rate": repr(header.sampling_rate),
+        "leads": json.dumps(LEADS),
+        "units": "mV",
+        "synthetic": json.dumps(provenance is not None),
+        "provenance": json.dumps(provenance.as_dict() if provenance else None),
+    }
