@@ -1,0 +1,141 @@
+"""Which real ECGs a synthesiser starts from: sound records of one standard group each, drawn by a seed."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ecgsdk.beats import detect_beats
+from ecgsdk.conditions import GROUPS
+from ecgsdk.dataset.split import shuffled_place
+from ecgsdk.errors import ConditionError, DataError
+from ecgsdk.readers import read_ecgs
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from ecgsdk.conditions import Condition
+    from ecgsdk.dataset.plan import Plan
+    from ecgsdk.readers import ECGSource
+    from ecgsdk.validation.progress import Progress
+
+__all__ = ["Sources", "choose_sources"]
+
+_READ_AT_ONCE = 64
+_LARGEST_MV = 12.0
+_FLAT_MV = 1e-3
+_FEWEST_BEATS, _MOST_BEATS = 4, 48
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """The real ECG that each record of a data set is made from.
+
+    Attributes:
+        ecgs: one real ECG for each record, in order; the same one several times where a group has too few.
+        numbers: the number of each record's source, counted from 0 by first use: it names no real record.
+        patients: for each record a number that all ECGs of one patient share; of the source where patients are unknown.
+        patients_known: whether they are known.
+    """
+
+    ecgs: ECGSource
+    numbers: tuple[int, ...]
+    patients: tuple[int, ...]
+    patients_known: bool
+
+    def per_group(self) -> dict[str, int]:
+        """How many different sources each group has."""
+        names = list(GROUPS)
+        return {name: len(set(self.numbers[i :: len(names)])) for i, name in enumerate(names)}
+
+
+def choose_sources(
+    plan: Plan, *, sampling_rate: float, seconds: float, folds: Collection[int], progress: Progress
+) -> Sources:
+    """Draws the sources of a plan from the given folds of its real ECGs.
+
+    A source carries the statements of exactly one standard group, so that the groups have no record in common. Left
+    out are records that cannot be trained on either: not finite, beyond 12 mV, with a flat lead, or with fewer than 4
+    or more than 48 beats. Record k of a group uses the k-th of its drawn sources, and begins anew after the last:
+    more records a group change none of the first ones.
+
+    Raises:
+        DataError: no real ECGs, or none of a group.
+    """
+    if plan.real is None:
+        raise DataError("this model makes each ECG from a real one; say where PTB-XL lies with --real")
+    ecgs = read_ecgs(plan.real, sampling_rate=sampling_rate, seconds=seconds, folds=folds)
+    with progress("choosing real ECGs", plan.total) as advance:
+        drawn = []
+        for name in GROUPS:
+            drawn.append(_draw(ecgs, name, plan.seed, plan.per_group))
+            advance(plan.per_group)
+    # The groups take turns, and each goes round its own sources.
+    positions = [of_group[k % len(of_group)] for k in range(plan.per_group) for of_group in drawn]
+    patients = _patients(Path(plan.real), ecgs)
+    return Sources(
+        ecgs=ecgs.select(positions),
+        numbers=_counted(positions),
+        patients=_counted(positions if patients is None else [patients[i] for i in positions]),
+        patients_known=patients is not None,
+    )
+
+
+def _draw(ecgs: ECGSource, group: str, seed: int, most: int) -> list[int]:
+    """Positions of up to `most` sound records of a group, in shuffled order."""
+    members = [i for i, condition in enumerate(ecgs.conditions) if condition.groups() == (group,) and _holds(condition)]
+    order = sorted(members, key=lambda i: shuffled_place("source", seed, ecgs.identifiers[i]))
+    found: list[int] = []
+    for first in range(0, len(order), _READ_AT_ONCE):
+        if len(found) >= most:
+            break
+        chosen = order[first : first + _READ_AT_ONCE]
+        sound = _sound(ecgs.read(chosen), ecgs.sampling_rate)
+        found += [position for position, good in zip(chosen, sound) if good]
+    if not found:
+        raise DataError(f"{ecgs.name} has no sound record of the group {group} alone; give the whole of PTB-XL")
+    return found[:most]
+
+
+def _holds(condition: Condition) -> bool:
+    """Whether the statements do not contradict each other."""
+    try:
+        condition.check()
+    except ConditionError:
+        return False
+    return True
+
+
+def _sound(signals: np.ndarray, sampling_rate: float) -> np.ndarray:
+    """Which records, in mV of shape (n, 12, samples), are whole: the bounds of `choose_sources`."""
+    finite = np.isfinite(signals).all(axis=(1, 2))
+    filled = np.where(finite[:, None, None], signals, 0)
+    beats = np.array([len(times) for times in detect_beats(filled, sampling_rate)])
+    in_range = (np.abs(filled).max(axis=(1, 2)) < _LARGEST_MV) & (filled.std(axis=2).min(axis=1) > _FLAT_MV)
+    return finite & in_range & (beats >= _FEWEST_BEATS) & (beats <= _MOST_BEATS)
+
+
+def _patients(folder: Path, ecgs: ECGSource) -> list[str] | None:
+    """The patient of each record; None where the folder does not tell."""
+    by_record = _patient_column(folder / "ptbxl_database.csv")
+    known = [by_record.get(identifier, "") for identifier in ecgs.identifiers]
+    if not any(known):
+        return None
+    return [patient or f"record {identifier}" for patient, identifier in zip(known, ecgs.identifiers)]
+
+
+def _patient_column(path: Path) -> Mapping[str, str]:
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return {row["ecg_id"]: row.get("patient_id") or "" for row in csv.DictReader(file)}
+
+
+def _counted(keys: Sequence[object]) -> tuple[int, ...]:
+    """Each key as a number, counted from 0 by first appearance."""
+    numbers: dict[object, int] = {}
+    return tuple(numbers.setdefault(key, len(numbers)) for key in keys)
