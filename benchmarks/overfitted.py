@@ -33,7 +33,7 @@ import ecgsdk
 from ecgsdk.validation.cache import Cache
 from ecgsdk.validation.fidelity.encoder import load_encoder
 from ecgsdk.validation.measure import measure_profile
-from ecgsdk.validation.privacy import section
+from ecgsdk.validation.privacy.audit import section
 from ecgsdk.validation.records import load_records
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
     pip install 'ecgsdk[cpu]'
     python benchmarks/similarity.py ptb-xl/ --strengths 0,0.5,1,2,4
 
-A figure of a record is taken over its twelve leads and ten seconds at once, after the baseline is removed from both ECGs
-(`ecgsdk.validation.similarity`); a lead's figure over that lead alone. Of the usual beats, both ECGs' beats are cut at
+A figure of a record is taken over its twelve leads and ten seconds at once, after the baseline is removed from both
+ECGs (`ecgsdk.validation.similarity`); a lead's figure over that lead alone. For the usual beat, both ECGs are cut at
 the source's beats and the median is taken. Means over records.
 """
 

@@ -8,6 +8,7 @@ __all__ = ["detect_beats", "heart_rate", "rr_variation"]
 
 _BAND_HZ = (5.0, 22.0)
 _WINDOW_S = 0.12
+_RECORDS_AT_ONCE = 64
 _REFRACTORY_S = 0.24
 _THRESHOLD = 0.33
 _PEAK_REACH_S = 0.08
@@ -28,6 +29,14 @@ def detect_beats(signals: np.ndarray, sampling_rate: float) -> list[np.ndarray]:
     Returns:
         For each record the beat times in seconds from its first sample, rising; empty when no beat stands out.
     """
+    return [
+        times
+        for first in range(0, len(signals), _RECORDS_AT_ONCE)
+        for times in _detect(signals[first : first + _RECORDS_AT_ONCE], sampling_rate)
+    ]
+
+
+def _detect(signals: np.ndarray, sampling_rate: float) -> list[np.ndarray]:
     banded = _band_pass(np.asarray(signals, dtype=np.float32), sampling_rate)
     velocity = np.sqrt((np.diff(banded, axis=-1, prepend=banded[..., :1]) ** 2).sum(axis=1))
     velocity = _moving_average(velocity, max(1, round(_WINDOW_S * sampling_rate)))

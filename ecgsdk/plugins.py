@@ -166,6 +166,20 @@ class Plugins:
         """Registered classifiers by name; like all registries raises PluginError where a name is claimed twice."""
         return self._registry("classifier")
 
+    def classifiers_apart(self) -> tuple[Mapping[str, Registration], Mapping[str, str]]:
+        """Registered classifiers that one plugin alone claims, by name, and what is wrong with each other name."""
+        claims: dict[str, list[tuple[str, Registration]]] = {}
+        for offer in self._offers("classifier"):
+            claims.setdefault(offer.name, []).append((offer.name, offer))
+        sole: dict[str, Registration] = {}
+        clashes: dict[str, str] = {}
+        for name, claimed in claims.items():
+            try:
+                sole |= _by_name("classifier", claimed, ())
+            except PluginError as error:
+                clashes[name] = str(error)
+        return sole, clashes
+
     def generators(self) -> Mapping[str, Registration]:
         """Registered generators by name; none may be called like an installed model."""
         from ecgsdk.models import list_models
@@ -230,8 +244,10 @@ class Plugins:
         return made
 
     def _registry(self, kind: Kind, built_in: Iterable[str] = ()) -> Mapping[str, Registration]:
-        offers = [offer for plugin in self.plugins for offer in plugin.registrations if offer.kind == kind]
-        return _by_name(kind, [(offer.name, offer) for offer in offers], built_in)
+        return _by_name(kind, [(offer.name, offer) for offer in self._offers(kind)], built_in)
+
+    def _offers(self, kind: Kind) -> list[Registration]:
+        return [offer for plugin in self.plugins for offer in plugin.registrations if offer.kind == kind]
 
     def _add(self, load: Callable[[], object], plugin: Plugin) -> Plugin:
         key = f"{plugin.distribution}:{plugin.name}"

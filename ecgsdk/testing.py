@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import pickle
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,6 +22,7 @@ from ecgsdk.batch import ECGBatch, Provenance
 from ecgsdk.cohort import Cohort
 from ecgsdk.conditions import STATEMENTS, Condition
 from ecgsdk.errors import EcgsdkError
+from ecgsdk.validation.agreement.scp_codes import SCP_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,18 +32,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SCP_CODES", "check_classifier", "check_generator", "check_metric", "check_plugin"]
 
-SCP_CODES = (
-    *STATEMENTS,
-    *("2AVB", "3AVB", "ALMI", "ANEUR", "ASMI", "DIG", "EL", "HVOLT", "ILMI", "IMI", "INJAL", "INJAS", "INJIL", "INJIN"),
-    *("INJLA", "IPLMI", "IPMI", "ISCAL", "ISCAN", "ISCAS", "ISCIL", "ISCIN", "ISCLA", "ISC_", "LMI", "LOWT", "NST_"),
-    *("NT_", "PMI", "PRC(S)", "PSVT", "SEHYP", "SR", "STE_", "SVARR", "SVTAC", "TRIGU", "VCLVH"),
-)
-"""Codes that a fixed classifier may map its labels to: what a model may be asked for, and the others of PTB-XL."""
-
 _GROUPS = ("norm", "afib", "lbbb")
 _FIXED_ATTRIBUTES = ("labels", "statements", "sampling_rate", "leads", "units")
 _FIGURE = re.compile(r"[a-z0-9_]+")
 _HIGHEST_MV = 50.0
+_HIDDEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
 def check_plugin(module: object) -> None:
@@ -68,7 +64,8 @@ def check_classifier(
 
     Its attributes are in order. Its probabilities have the right shape and lie between 0 and 1; they depend neither on
     how many records are given at a time nor on a repetition, and what it is given stays as it is. A trainable one is
-    trained four times: twice on three labels with one seed, on one label, and with a label that no record has.
+    trained four times: twice on three labels with one seed, on one label, and with a label that no record has. None of
+    this makes it warn: users would read its warnings in the middle of their validation.
 
     Args:
         factory: as it is registered.
@@ -79,25 +76,20 @@ def check_classifier(
         tolerance: by how much a probability may differ between calls that should agree.
         pickled: whether the classifier, trained if it can be, must survive pickling, as parallel work needs.
     """
-    classifier = _made(factory)
-    found = "trainable" if hasattr(classifier, "fit") else "fixed"
-    _require(kind in (None, found), f"{_name(classifier)} is {found}, not {kind}: `fit` makes the difference")
     signals, labels = _example_ecgs() if signals is None else (signals, labels)
-    if found == "fixed":
-        _check_fixed(classifier)
+    with _without_warnings():
+        classifier = _made(factory)
+        found = "trainable" if hasattr(classifier, "fit") else "fixed"
+        _require(kind in (None, found), f"{_name(classifier)} is {found}, not {kind}: `fit` makes the difference")
+        if found == "fixed":
+            _check_fixed(classifier)
+            ecgs = _prepared(classifier, signals, sampling_rate)
+            _check_predictions(classifier, ecgs, len(classifier.labels), tolerance, pickled=pickled)
+            return
+        if labels is None:
+            raise ValueError("a trainable classifier learns from labels; give them with the signals")
         ecgs = _prepared(classifier, signals, sampling_rate)
-        _check_predictions(classifier, ecgs, len(classifier.labels), tolerance, pickled=pickled)
-        return
-    if labels is None:
-        raise ValueError("a trainable classifier learns from labels; give them with the signals")
-    ecgs, labels = _prepared(classifier, signals, sampling_rate), np.asarray(labels, dtype=bool)
-    told = _fitted_predictions(classifier, ecgs, labels, tolerance, pickled=pickled)
-    other = _made(factory)
-    _require(other is not classifier, "the factory gave one object twice; it must make a new one at each call")
-    again = _fitted_predictions(other, ecgs, labels, tolerance)
-    _require_same(told, again, tolerance, "fit twice with the same seed and data gives other probabilities")
-    _fitted_predictions(_made(factory), ecgs, labels[:, :1], tolerance)
-    _fitted_predictions(_made(factory), ecgs, labels & [True] * (labels.shape[1] - 1) + [False], tolerance)
+        _check_trainings(classifier, factory, ecgs, np.asarray(labels, dtype=bool), tolerance, pickled=pickled)
 
 
 def check_metric(
@@ -202,6 +194,24 @@ def _check_codes(what: str, codes: Sequence[str], known: Sequence[str] | Mapping
     _require(not unknown, f"{what}: {', '.join(map(str, unknown))} is no SCP-ECG statement that ecgsdk knows")
 
 
+def _check_trainings(
+    classifier: TrainableClassifier,
+    factory: Callable[[], Classifier],
+    ecgs: np.ndarray,
+    labels: np.ndarray,
+    tolerance: float,
+    *,
+    pickled: bool,
+) -> None:
+    told = _fitted_predictions(classifier, ecgs, labels, tolerance, pickled=pickled)
+    other = _made(factory)
+    _require(other is not classifier, "the factory gave one object twice; it must make a new one at each call")
+    again = _fitted_predictions(other, ecgs, labels, tolerance)
+    _require_same(told, again, tolerance, "fit twice with the same seed and data gives other probabilities")
+    _fitted_predictions(_made(factory), ecgs, labels[:, :1], tolerance)
+    _fitted_predictions(_made(factory), ecgs, labels & [True] * (labels.shape[1] - 1) + [False], tolerance)
+
+
 def _fitted_predictions(
     classifier: TrainableClassifier, ecgs: np.ndarray, labels: np.ndarray, tolerance: float, *, pickled: bool = False
 ) -> np.ndarray:
@@ -282,6 +292,21 @@ def _example_batch(n: int, seed: int) -> ECGBatch:
 def _made(factory: Callable[[], Any]) -> Any:
     with _doing("the factory"):
         return factory()
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Turns the first warning of the block into one sentence, once the rest has been found in order.
+
+    Those that Python hides from users by default do not count.
+    """
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        yield
+    shown = [warning for warning in given if not issubclass(warning.category, _HIDDEN)]
+    said = [f"{warning.category.__name__}: {' '.join(str(warning.message).split())}" for warning in shown]
+    where = f" ({Path(shown[0].filename).name}, line {shown[0].lineno})" if shown else ""
+    _require(not said, f"the classifier warns: {''.join(said[:1])}{where}; mend what it warns of, or silence it there")
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -181,3 +183,14 @@ def _with_repeated_records(ptbxl: Path, target: Path) -> Path:
         writer.writeheader()
         writer.writerows(repeated)
     return folder
+
+
+def test_the_command_without_pytorch_ends_in_one_line():
+    code = (
+        "import runpy, sys\n"
+        "sys.modules['torch'] = None\n"
+        "runpy.run_module('ecgsdk.training.encoder_export', run_name='__main__')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    said = 'error: torch is not installed; run `pip install "ecgsdk[train]"`\n'
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", said)

@@ -104,10 +104,26 @@ def test_the_whole_example_is_on_the_page():
     assert {Path(path).name for path, _ in EMBEDDED} == files
 
 
-def test_the_fixed_classifier_on_the_page_works(real_batch):
-    (code,) = re.findall(r"<!-- fixed classifier -->\n```python\n(.*?)^```$", DOC, re.DOTALL | re.MULTILINE)
+def code_of_the_page(mark):
+    """The names that the block of code after a mark defines."""
+    (code,) = re.findall(rf"<!-- {mark} -->\n```python\n(.*?)^```$", DOC, re.DOTALL | re.MULTILINE)
     names: dict = {}
     exec(compile(code, "plugins.md", "exec"), names)
+    return names
+
+
+def test_the_scikit_learn_classifier_on_the_page_works_and_learns(real_batch):
+    pytest.importorskip("sklearn")
+    factory = code_of_the_page("scikit-learn classifier")["LeadStatistics"]
+    labels = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [0, 0, 0], [1, 1, 0]], dtype=bool)
+    check_classifier(factory, kind="trainable", signals=real_batch.signals, labels=labels, pickled=False)
+    classifier = factory()
+    classifier.fit(real_batch.signals, labels, seed=0)
+    assert ((classifier.predict_proba(real_batch.signals) > 0.5) == labels).all()
+
+
+def test_the_fixed_classifier_on_the_page_works(real_batch):
+    names = code_of_the_page("fixed classifier")
     check_classifier(names["RateAlarm"], kind="fixed", signals=real_batch.signals)
     told = names["RateAlarm"]().predict_proba(np.zeros((1, 2, 2500)))
     np.testing.assert_array_equal(told, [[0, 0, 1]])

@@ -157,6 +157,15 @@ class TestDescription:
             ({"output": "sigmoid"}, "output must be 'probabilities' or 'logits' or 'softmax logits'"),
             ({"statements": {"lead 1": ["AFIB"]}}, "unknown label 'lead 1'; did you mean lead I"),
             ({"statements": {"lead I": "AFIB"}}, "statements of 'lead I' must be a list of names"),
+            (
+                {"statements": {"lead I": ["AFIBB"]}},
+                "statements of 'lead I': unknown statement 'AFIBB'; did you mean AFIB.* .null for a label",
+            ),
+            (
+                {"statements": {"lead I": ["a-fib"]}},
+                "statements of 'lead I': unknown statement 'a-fib'; did you mean AFIB",
+            ),
+            ({"statements": {"lead I": []}}, "statements of 'lead I' must be a list of names"),
             ({"statements": ["AFIB"]}, "statements must be an object with labels as keys"),
             ({"thresholds": {"lead I": 50}}, "thresholds of 'lead I' must be within 0 to 1, not 50"),
             ({"thresholds": {"II": 0.5}}, "unknown label 'II'"),
@@ -172,6 +181,12 @@ class TestDescription:
         path = write(tmp_path, **described)
         with pytest.raises(ModelError, match=f"device.json: {said}"):
             load_onnx_classifier(path)
+
+    def test_says_by_null_that_a_label_maps_to_nothing(self, tmp_path: Path) -> None:
+        path = write(tmp_path, statements={"lead I": ["AFIB", "ASMI"], "lead II": None})
+        classifier = load_onnx_classifier(path)
+        assert classifier.statements == {"lead I": ("AFIB", "ASMI"), "lead II": ()}
+        assert coverage(classifier).unmapped == ("lead II",)
 
     def test_that_is_missing_is_asked_for(self, tmp_path: Path) -> None:
         path = write(tmp_path)
@@ -239,6 +254,11 @@ class TestGraph:
         path.unlink()
         with pytest.raises(ModelError, match="cannot read .*device.onnx"):
             load_onnx_classifier(path)
+
+    def test_that_is_missing_is_named_before_its_description(self, tmp_path: Path) -> None:
+        said = "cannot read .*missing.onnx: No such file or directory; name an ONNX file .* missing.json, beside it"
+        with pytest.raises(ModelError, match=said):
+            load_onnx_classifier(tmp_path / "missing.onnx")
 
 
 def test_the_description_in_the_docs_can_be_read_and_names_every_key():

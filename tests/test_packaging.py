@@ -62,7 +62,7 @@ def test_a_runtime_is_no_base_requirement():
         "click", "h5py", "numpy", "pluggy", "tqdm",
     ]  # fmt: skip
     extras = {name: lines(text) for name, text in config["options.extras_require"].items()}
-    assert set(extras) == {"cpu", "gpu", "train", "plot", "measure", "dev"}
+    assert set(extras) == {"cpu", "gpu", "train", "plot", "dicom", "edf", "clinical", "parquet", "measure", "dev"}
     assert extras["cpu"][0].startswith("onnxruntime>")
     assert extras["gpu"][0].startswith("onnxruntime-gpu>")
 
@@ -72,7 +72,10 @@ def test_every_requirement_has_a_lower_bound():
     named = lines(config["options"]["install_requires"])
     for text in config["options.extras_require"].values():
         named += lines(text)
-    assert [line for line in named if ">=" not in line] == ["ecgsdk[cpu,measure,plot,train]", "torch==2.13.0"]
+    assert [line for line in named if ">=" not in line] == [
+        "ecgsdk[clinical,cpu,dicom,edf,measure,parquet,plot,train]",
+        "torch==2.13.0",
+    ]
 
 
 def test_the_licence_is_whole():

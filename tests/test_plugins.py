@@ -20,6 +20,8 @@ import ecgsdk.plugins
 from ecgsdk.errors import PluginError, PluginWarning
 from ecgsdk.hookspecs import ECGGenerator
 from ecgsdk.plugins import HOOKS, Plugins, installed_plugins
+from ecgsdk.validation.results import Failure
+from ecgsdk.validation.utility.roster import call_roster
 from ecgsdk_cli.main import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -122,6 +124,43 @@ def test_a_name_claimed_twice_is_an_error_that_names_both():
         plugins.metrics()
     assert plugins.clashes() == (said,)
     assert plugins.classifiers() == {}
+
+
+def clashing_classifiers():
+    """Two plugins that claim one classifier; each has another of its own."""
+    plugins = Plugins()
+    for name in ("one", "two"):
+        hook = lambda register, name=name: [register(called, Coin) for called in ("same", f"only-{name}")]  # noqa: E731
+        plugins.add(plugin(register_classifiers=hook), name)
+    return plugins
+
+
+CLASH = "classifier same is claimed by plugin one and by plugin two; uninstall one of them"
+
+
+def test_a_classifier_claimed_twice_stays_an_error_of_the_registry():
+    plugins = clashing_classifiers()
+    with pytest.raises(PluginError, match=CLASH):
+        plugins.classifiers()
+    assert plugins.clashes() == (CLASH,)
+    sole, clashes = plugins.classifiers_apart()
+    assert list(sole) == ["only-one", "only-two"]
+    assert clashes == {"same": CLASH}
+
+
+def test_a_clash_costs_a_validation_the_clashing_name_only():
+    with pytest.warns(PluginWarning, match=f"{CLASH}; until then it is left out") as warned:
+        roster = call_roster(None, clashing_classifiers())
+    assert len(warned) == 1
+    assert [trainer.name for trainer in roster.trainers] == ["only-one", "only-two"]
+    assert roster.failures == (Failure("classifier same", CLASH),)
+
+
+def test_a_clash_does_not_matter_where_other_classifiers_are_named():
+    roster = call_roster(["only-two"], clashing_classifiers())
+    assert ([trainer.name for trainer in roster.trainers], roster.failures) == (["only-two"], ())
+    with pytest.raises(PluginError, match=CLASH):
+        call_roster(["only-two", "same"], clashing_classifiers())
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_unknown_formats_list_those_of_plugins(everything, real_batch, tmp_path)
         written(tmp_path / "x.mp3", real_batch)
     (tmp_path / "x.mp3").touch()
     with pytest.raises(DataError, match=r"x\.mp3 cannot be told by its name; understood are .*, npy \(plugin Every"):
-        ecgsdk.read_ecgs(tmp_path / "x.edf")
+        ecgsdk.read_ecgs(tmp_path / "x.mp3")
     with pytest.raises(DataError, match=r"y\.npy does not exist; understood are"):
         ecgsdk.read_ecgs(tmp_path / "y.npy")
     with pytest.raises(DataError, match="holds no WFDB records"):

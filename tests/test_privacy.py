@@ -11,12 +11,13 @@ import pytest
 
 from ecgsdk.conditions import Condition
 from ecgsdk.leads import to_eight, to_twelve
-from ecgsdk.validation import attacks, neighbours
-from ecgsdk.validation.attacks import Attempt, best, excess, isolated, log_density_ratio, true_positive_rate
-from ecgsdk.validation.memorisation import memorisation_ratio, nearer_share, share_interval
-from ecgsdk.validation.neighbours import Neighbours, merge, nearest, shifted
-from ecgsdk.validation.privacy import audit, kin, planted_copies, section
+from ecgsdk.validation.privacy import attacks, neighbours
+from ecgsdk.validation.privacy.attacks import Attempt, best, excess, isolated, log_density_ratio, true_positive_rate
+from ecgsdk.validation.privacy.audit import audit, kin, planted_copies, section
+from ecgsdk.validation.privacy.memorisation import memorisation_ratio, nearer_share, share_interval
+from ecgsdk.validation.privacy.neighbours import Neighbours, merge, nearest, shifted
 from ecgsdk.validation.profile import Profile
+from ecgsdk.validation.report.verdict import findings
 
 DIMENSIONS = 40
 SIZE = 300
@@ -110,6 +111,21 @@ class TestSection:
         found = section(profile(MEMBERS), profile(OTHERS), profile(SYNTHETIC), profile(REFERENCE), control=control)
         assert found.measure("leak_control_found").value < 20
         assert "no power" in found.notes[-1]
+
+    def test_a_leak_that_too_few_records_hide_is_not_measured_and_clears_nothing(self):
+        few = [profile(hidden[:90]) for hidden in (MEMBERS, OTHERS, SYNTHETIC)]
+        found = section(*few, profile(REFERENCE), control=profile(jittered(MEMBERS[:9], 5)))
+        assert found.measure("leak_control_found").value is None
+        assert "It was not measured whether the audit finds the copies" in found.notes[-1]
+        assert "misses" not in found.notes[-1]
+        (failure,) = found.failures
+        assert (failure.what, failure.why) == (
+            "records found at 1 % false alarms",
+            "90 held-out records are too few; give 100 or more",
+        )
+        told = findings([found])
+        assert {finding.level for finding in told} == {"unknown"}
+        assert any("whether these attacks would find a copy" in finding.text for finding in told)
 
     def test_without_a_control_the_power_is_not_known(self, leaking):
         assert leaking.measure("leak_control_tpr_1") is None

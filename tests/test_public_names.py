@@ -24,6 +24,8 @@ HOMES = {
     "h5py": ("ecgsdk/readers/", "ecgsdk/writers/"),
     "pydicom": ("ecgsdk/readers/", "ecgsdk/writers/"),
     "edfio": ("ecgsdk/readers/", "ecgsdk/writers/"),
+    "ecgdatakit": ("ecgsdk/readers/clinical.py",),
+    "xmltodict": ("ecgsdk/readers/clinical.py",),
     "pyarrow": ("ecgsdk/readers/", "ecgsdk/writers/"),
     "ecgsdk_cli": ("cli/ecgsdk_cli/",),
     "wfdb": (),

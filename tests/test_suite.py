@@ -15,6 +15,7 @@ from ecgsdk.errors import WriteError
 from ecgsdk.hookspecs import hookimpl
 from ecgsdk.plugins import Plugins
 from ecgsdk.validation import Cache, ReportFolder, Settings, validate
+from ecgsdk.validation.report.figures import check_bound
 from ecgsdk.validation.utility.roster import call_roster
 from ecgsdk_cli.main import main
 
@@ -109,6 +110,11 @@ def test_figures_are_unique_and_within_their_intervals(report):
             assert measure.low <= measure.value <= measure.high or measure.low != measure.low, measure
 
 
+def test_every_figure_may_be_bound(report, settings, plugins):
+    for name in report.measures():
+        check_bound(name, settings, plugins)
+
+
 def test_a_failing_metric_costs_only_itself(report):
     section = next(section for section in report.sections if section.name == "plugins")
     assert [failure.what for failure in section.failures] == ["metric broken"]
@@ -179,7 +185,6 @@ def run(*arguments):
     [
         (["--fail-over", "heart_rate_within_5_bpm=100"], 0, ""),
         (["--fail-under", "lead_equation_violation_uv=1e6"], 3, "under the bound of 1e+06"),
-        (["--fail-under", "tstr=0.85"], 3, "the report has no figure tstr"),
     ],
 )
 def test_bounds_decide_the_exit_code(settings, folder, tmp_path, bounds, code, said):
@@ -198,6 +203,7 @@ def test_bounds_decide_the_exit_code(settings, folder, tmp_path, bounds, code, s
         (["--real", "nowhere"], 1, "nowhere"),
         (["--real", "nowhere", "--train-folds", "one"], 2, "neither a fold nor a span of folds"),
         (["--real", "nowhere", "--fail-under", "tstr"], 2, "not a figure and its bound"),
+        (["--real", "nowhere", "--fail-under", "tsrt=1"], 2, "unknown figure 'tsrt'; did you mean"),
         (["--real", "nowhere", "--train-folds", "1-9"], 1, "fold 9 is to train and to test on"),
         ([], 2, "--real"),
     ],

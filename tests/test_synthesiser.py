@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from ecgsdk_cli.main import main
 
 import ecgsdk
 from ecgsdk.cards import SynthesiserCard
 from ecgsdk.leads import to_eight, to_twelve
 from ecgsdk.validation.similarity import cosine, without_baseline
+from ecgsdk_cli.main import main
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -208,6 +209,32 @@ def test_a_factory_makes_a_new_one_each_time(check):
     only = Sound()
     with pytest.raises(AssertionError, match="one object twice"):
         check(lambda: only)
+
+
+def warns(category):
+    def fit(self, signals, labels, *, seed):
+        warnings.warn("y is a\ncolumn vector", category, stacklevel=2)
+        Sound.fit(self, signals, labels, seed=seed)
+
+    return fit
+
+
+@pytest.mark.parametrize("action", ["error", "default", "ignore"])
+def test_a_warning_of_the_classifier_is_a_finding_whatever_the_filters_say(check, action):
+    said = r"^the classifier warns: UserWarning: y is a column vector \(test.*py, line \d+\); mend what it warns of"
+    with warnings.catch_warnings():
+        warnings.simplefilter(action)
+        with pytest.raises(AssertionError, match=said):
+            check(with_parts(Sound, fit=warns(UserWarning)))
+
+
+def test_other_findings_come_before_warnings(check):
+    with pytest.raises(AssertionError, match="outside of 0 to 1"):
+        check(with_parts(Sound, fit=warns(UserWarning), predict_proba=unscaled))
+
+
+def test_warnings_that_python_hides_are_none(check):
+    check(with_parts(Sound, fit=warns(DeprecationWarning)))
 
 
 def test_pickling_is_checked_on_demand(check):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,11 +17,12 @@ from ecgsdk.validation.records import Records
 from ecgsdk.validation.settings import Settings
 from ecgsdk.validation.utility.outcomes import MULTI_LABEL, augmentation, outcomes
 from ecgsdk.validation.utility.section import section
-from ecgsdk.validation.utility.tasks import LABELS
+from ecgsdk.validation.utility.shortages import FEWEST, enough, label_shortage
 from ecgsdk.validation.utility.trainings import Trainer, Training
 from ecgsdk.validation.utility.two_sample import two_sample_test
 
 GROUPS = (("NORM",), ("AFIB",), ("1AVB",), ("CLBBB",), ("CRBBB",), ("LVH",))
+DRAWN_LABELS = ("NORM", "AFIB/AFLT", "1AVB", "CLBBB", "CRBBB", "LVH")
 
 
 class NearestMean:
@@ -84,7 +88,7 @@ TRAINER = Trainer("nearest-mean", "1", NearestMean)
 
 
 def test_each_protocol_trains_and_tests_on_its_sides(settings, cache):
-    found, failures = outcomes(drawn_data(informative=False), [TRAINER], settings, cache, no_progress)
+    found, failures, _ = outcomes(drawn_data(informative=False), [TRAINER], settings, cache, no_progress)
     assert failures == []
     assert len(found) == 4 * 6
     measures = section(found).measures
@@ -100,7 +104,7 @@ def test_each_protocol_trains_and_tests_on_its_sides(settings, cache):
 
 def test_equal_sides_give_a_ratio_of_one(settings, cache):
     data = drawn_data(informative=True)
-    found, _ = outcomes(data, [TRAINER], settings, cache, no_progress)
+    found, *_ = outcomes(data, [TRAINER], settings, cache, no_progress)
     ratio = section(found).measure("tstr_ratio")
     assert ratio.value == pytest.approx(100, abs=2)
     assert {o.trained_on for o in found if o.task == MULTI_LABEL} == {120}
@@ -109,17 +113,17 @@ def test_equal_sides_give_a_ratio_of_one(settings, cache):
 
 def test_only_the_protocols_asked_for_are_reported(settings, cache):
     settings = Settings(real="ptb-xl", records=100, task_records=30, protocols=("tstr",))
-    found, _ = outcomes(drawn_data(informative=True), [TRAINER], settings, cache, no_progress)
+    found, *_ = outcomes(drawn_data(informative=True), [TRAINER], settings, cache, no_progress)
     assert {outcome.protocol for outcome in found} == {"tstr"}
     assert section(found).measure("tstr_ratio") is None
 
 
 def test_a_classifier_that_fails_costs_only_itself(settings, cache):
     trainers = [Trainer("broken", "1", Broken), TRAINER]
-    found, failures = outcomes(drawn_data(informative=True), trainers, settings, cache, no_progress)
+    found, failures, _ = outcomes(drawn_data(informative=True), trainers, settings, cache, no_progress)
     assert {outcome.classifier for outcome in found} == {"nearest-mean"}
     assert [failure.what for failure in failures] == ["classifier broken"]
-    assert "gave shape (240, 0), not (240, 15)" in failures[0].why
+    assert "gave shape (240, 0), not (240, 6)" in failures[0].why
 
 
 def test_what_a_classifier_raises_is_one_line_with_its_name(cache):
@@ -148,18 +152,113 @@ def test_a_training_is_done_once(cache):
     np.testing.assert_array_equal(told[0]["real"], told[1]["real"])
 
 
-def test_a_group_with_too_few_records_is_named(settings, cache):
+def without(records, statement, left=0):
+    """The records, but of those of a statement only the first few."""
+    carriers = [i for i, condition in enumerate(records.conditions) if statement in condition.statements]
+    return records.select(sorted(set(range(len(records))) - set(carriers[left:])))
+
+
+def changed(data, **parts):
+    return DataSets(**{**vars(data), **parts})
+
+
+def test_a_group_with_too_few_records_is_named_with_side_class_and_number(settings, cache):
     data = drawn_data(informative=True)
-    few = data.train.select([i for i in range(240) if i % 6 != 4])
-    found, failures = outcomes(DataSets(**{**vars(data), "train": few}), [TRAINER], settings, cache, no_progress)
+    data = changed(data, train=without(data.train, "CRBBB", 3), test=without(data.test, "CRBBB", 9))
+    found, failures, _ = outcomes(data, [TRAINER], settings, cache, no_progress)
     assert [failure.what for failure in failures] == ["normal against rbbb"]
+    assert "needed; real training records: 3 of rbbb; real test records: 9 of rbbb; give" in failures[0].why
     assert "rbbb" not in {outcome.task for outcome in found}
 
 
+def test_labels_with_few_positives_are_left_out_of_all_protocols_and_named(settings, cache):
+    data = drawn_data(informative=True)
+    data = changed(data, synthetic_test=without(data.synthetic_test, "LVH", FEWEST - 1))
+    found, _, notes = outcomes(data, [TRAINER], settings, cache, no_progress)
+    assert {outcome.labels for outcome in found if outcome.task == MULTI_LABEL} == {DRAWN_LABELS[:5]}
+    assert len(notes) == 1
+    assert notes[0].startswith("10 of 15 labels are left out of all protocols; ")
+    assert "of 120 real training records IRBBB 0, LAFB 0" in notes[0]
+    assert "; of 209 synthetic test records LVH 9." in notes[0]
+    assert section(found, notes=notes).notes == tuple(notes)
+
+
+def test_sides_that_no_protocol_tests_on_need_no_records(settings, cache):
+    data = drawn_data(informative=True)
+    data = changed(data, synthetic_test=without(data.synthetic_test, "LVH"))
+    settings = replace(settings, protocols=("tstr", "trtr"))
+    found, failures, _ = outcomes(data, [TRAINER], settings, cache, no_progress)
+    assert failures == []
+    assert {outcome.labels for outcome in found if outcome.task == MULTI_LABEL} == {DRAWN_LABELS}
+
+
+def test_a_label_that_all_but_a_few_records_carry_is_left_out():
+    labels = np.array([[True, i % 2 == 0, i < FEWEST] for i in range(40)])
+    assert enough({"real": labels}).tolist() == [False, True, True]
+    sides = {"real": labels, "synthetic": labels[2:]}
+    assert enough(sides).tolist() == [False, True, False]
+    assert label_shortage(sides, ("a", "b", "c")).endswith(
+        "of 40 real records a all but 0; of 38 synthetic records c 8"
+    )
+
+
+def test_no_label_at_all_costs_its_task_only(settings, cache):
+    data = drawn_data(informative=True)
+    data = changed(data, multi=FEWEST)
+    found, failures, _ = outcomes(data, [TRAINER], settings, cache, no_progress)
+    assert MULTI_LABEL not in {outcome.task for outcome in found}
+    assert [failure.what for failure in failures] == ["labels"]
+    assert len({outcome.task for outcome in found}) == 5
+    assert section(found, failures=failures).measure("tstr_macro_auroc") is None
+    assert augmentation(data, TRAINER, settings, cache, no_progress) == []
+
+
+def test_signals_are_held_once_while_a_classifier_learns(cache):
+    """The largest array of the suite: a copy or two of it more is what makes it run out of memory."""
+    seen = []
+
+    class Measuring(NearestMean):
+        def fit(self, signals, labels, *, seed):
+            seen.append((tracemalloc.get_traced_memory()[1], signals.nbytes))
+            super().fit(signals[:10], labels[:10], seed=seed)
+
+    records = drawn_records("real", 2_000, 0)
+    training = Training(records, np.arange(2_000)[:, None] % 2 == 0, {"real": records.select(range(10))})
+    tracemalloc.start()
+    try:
+        training.probabilities(Trainer("measuring", "1", Measuring), 0, cache)
+    finally:
+        tracemalloc.stop()
+    peak, size = seen[0]
+    assert peak < 1.7 * size
+
+
+def test_classifiers_get_the_records_in_their_own_rate_and_leads(cache):
+    class Resampled(NearestMean):
+        sampling_rate = 50.0
+        leads = ("V6", "II")
+        units = "uV"
+
+        def fit(self, signals, labels, *, seed):
+            self.given = signals
+            given.append(signals)
+
+        def predict_proba(self, signals):
+            return np.full((len(signals), 1), 0.5)
+
+    given = []
+    records = drawn_records("real", 600, 0)
+    training = Training(records, np.ones((600, 1), dtype=bool), {"real": records})
+    training.probabilities(Trainer("resampled", "1", Resampled), 0, cache)
+    assert given[0].shape == (600, 2, 500)
+    np.testing.assert_allclose(given[0][:, 0].mean(axis=1), records.microvolts[:, 7].mean(axis=1), rtol=1e-3, atol=0.1)
+
+
 def test_tables_have_a_row_for_each_label_and_task(settings, cache):
-    found, _ = outcomes(drawn_data(informative=True), [TRAINER], settings, cache, no_progress)
+    found, *_ = outcomes(drawn_data(informative=True), [TRAINER], settings, cache, no_progress)
     tables = {table.name: table for table in section(found).tables}
-    assert len(tables["label_auroc"].rows) == len(LABELS)
+    assert tuple(row[0] for row in tables["label_auroc"].rows) == DRAWN_LABELS
+    assert tables["macro_auroc"].title == "Macro-AUROC of 6 labels, by classifier"
     assert len(tables["binary_tasks"].rows) == 4 * 5 + 4
     assert all(len(row) == len(table.columns) for table in tables.values() for row in table.rows)
 

@@ -10,13 +10,16 @@ import pytest
 import ecgsdk
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import ConditionError, DataError
-from ecgsdk.readers import read_ptbxl
+from ecgsdk.leads import to_twelve
+from ecgsdk.readers import ECGSource, read_ptbxl
 from ecgsdk.validation.cache import Cache
-from ecgsdk.validation.datasets import DataSets, askable, from_file, open_real
+from ecgsdk.validation.datasets import DataSets, Real, askable, from_file, open_real
 from ecgsdk.validation.progress import no_progress
 from ecgsdk.validation.records import join, load_records
 from ecgsdk.validation.settings import Settings
+from ecgsdk.validation.utility.outcomes import MULTI_LABEL, outcomes
 from ecgsdk.validation.utility.tasks import LABELS, label_matrix, task_rows
+from ecgsdk.validation.utility.trainings import Trainer
 
 
 @pytest.fixture
@@ -43,16 +46,23 @@ def test_the_key_of_records_depends_on_samples_labels_and_order(records):
     assert records.select(range(6)).key == records.key
 
 
-@pytest.mark.parametrize("value", [np.nan, 33.0])
-def test_samples_that_are_no_voltages_are_refused(ptbxl_folder, value):
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (np.nan, "lead V1 has no number .NaN. at 0.05 s; fill the gap"),
+        (33.0, "lead V1 reaches 33 mV, beyond 32.767 mV; mend its unit"),
+        (-np.inf, "lead V1 reaches inf mV"),
+    ],
+)
+def test_samples_that_are_no_voltages_are_refused(ptbxl_folder, value, said):
     source = read_ptbxl(ptbxl_folder)
 
     def read(chosen):
         signals = source.read(chosen)
-        signals[2, 0, 5] = value
+        signals[2, 6, 5] = value
         return signals
 
-    with pytest.raises(DataError, match=f"record {source.identifiers[2]}: no number, or beyond 32.767 mV"):
+    with pytest.raises(DataError, match=f"record {source.identifiers[2]}: {said}"):
         load_records(replace(source, read=read))
 
 
@@ -175,3 +185,64 @@ def test_real_ecgs_do_not_pass_for_synthetic_ones(ptbxl_folder):
     settings = Settings(real=str(ptbxl_folder), train_folds=(folds[0],), test_folds=(folds[1],))
     with pytest.raises(DataError, match="does not say which model made it"):
         from_file(open_real(settings), read_ptbxl(ptbxl_folder), settings, no_progress)
+
+
+def drawn_source(name, n, provenance=None):
+    """Noise of a kind that differs from record to record; every other record has no standard group."""
+    codes = [("NORM",), ("PVC",), ("LVH",), ("IRBBB", "PVC")]
+    conditions = tuple(Condition(codes[i % 4]) for i in range(n))
+    names = tuple(f"{name}{i}" for i in range(n))
+    seeds = [sum(map(ord, name)) * 10_000 + i for i in range(n)]
+
+    def read(chosen):
+        noise = [np.random.default_rng(seeds[i]).normal(0, 0.3, (8, 1000)) for i in chosen]
+        return to_twelve(np.array(noise, dtype=np.float32))
+
+    return ECGSource(name, 100.0, 1000, conditions, names, (None,) * n, read, provenance)
+
+
+class Share:
+    """Says of every record how common each label was."""
+
+    def fit(self, signals, labels, *, seed):
+        self.share = labels.mean(axis=0)
+
+    def predict_proba(self, signals):
+        return np.tile(self.share, (len(signals), 1))
+
+
+@pytest.fixture
+def drawn_real():
+    rows, test = np.arange(240), drawn_source("test", 90)
+    return Real(drawn_source("train", 240), test, rows, multi=200, askable=np.arange(90), has_folds=False, notes=())
+
+
+@pytest.mark.parametrize("n", [160, 400])
+def test_a_file_tests_with_pairs_and_trains_with_the_rest_in_equal_numbers(drawn_real, provenance, tmp_path, n):
+    settings = Settings(real="ptb-xl", records=200, task_records=100)
+    data = from_file(drawn_real, drawn_source("made.h5", n, provenance), settings, no_progress)
+    tested = len(data.synthetic_test)
+    assert tested == len(data.matched) == {160: 40, 400: 45}[n]
+    assert len(data.synthetic_train) == n - tested
+    groups = [data.test.conditions[i].groups() for i in data.matched]
+    assert groups == [condition.groups() for condition in data.synthetic_test.conditions]
+    assert data.sources[0].identifiers == data.test.select(data.matched).identifiers
+    assert data.multi == min(200, n - tested)
+    # Records of no standard group train the labels, at random places among the first `multi`.
+    without_group = [not condition.groups() for condition in data.synthetic_train.conditions]
+    assert sum(without_group) == n // 2
+    assert 0.4 < np.mean(without_group[: data.multi // 2]) < 0.8
+
+    found, *_ = outcomes(data, [Trainer("share", "1", Share)], settings, Cache(tmp_path), no_progress)
+    for task in (MULTI_LABEL, "lvh"):
+        trained_on = {outcome.trained_on for outcome in found if outcome.task == task}
+        assert len(trained_on) == 1
+    assert {outcome.protocol for outcome in found} == {"trtr", "tstr", "trts", "tsts"}
+
+
+def test_members_are_read_only_for_sections_that_need_them(drawn_real, provenance, ptbxl_folder):
+    settings = Settings(real="ptb-xl", members=str(ptbxl_folder), sections=("utility",))
+    made = drawn_source("made.h5", 400, provenance)
+    assert from_file(drawn_real, made, settings, no_progress).members is None
+    data = from_file(drawn_real, made, replace(settings, sections=("privacy",)), no_progress)
+    assert len(data.members) == 2

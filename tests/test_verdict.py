@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import string
 
@@ -16,6 +17,10 @@ def rule(name):
     return next(rule for rule in RULES if rule.measure == name)
 
 
+CAUGHT = Measure(CONTROL, "", 99.0, "%")
+"""The attacks find what was planted."""
+
+
 def found(*measures, section="privacy", failures=()):
     """The findings on these measures alone."""
     all_findings = findings([Section(section, section.title(), measures=measures, failures=failures)])
@@ -24,8 +29,7 @@ def found(*measures, section="privacy", failures=()):
 
 def level(name, value, **options):
     own = rule(name)
-    measures = [Measure(name, name, value, **options)]
-    (finding,) = found(*measures, section=own.section)
+    (finding, *_) = found(Measure(name, name, value, **options), CAUGHT, section=own.section)
     return finding.level
 
 
@@ -35,16 +39,19 @@ def test_each_level_has_its_sentence(own):
     for reading, expected in ((own.good, "good"), (own.fair, "fair"), (own.fair - better * 1e-6, "poor")):
         value, floor = {
             "value": (reading, None),
+            "value beyond chance": (reading, 0.0),
             "distance from half": (reading, 0.5),
             "times the floor": (2 * reading, 2.0),
             "below the floor": (90 - reading, 90.0),
             "above the floor": (0.5 + reading, 0.5),
+            "beyond the floor": (math.hypot(reading, 3.0), 3.0),
+            "distance from the floor": (0.9 - reading, 0.9),
         }[own.reading]
-        measures = [Measure(own.measure, "title", value, floor=floor)]
-        (finding,) = found(*measures, section=own.section)
+        measures = (CAUGHT, Measure(own.measure, "openecg: title", value, floor=floor))
+        (finding, *_) = found(*measures, section=own.section)
         assert finding.level == expected
         assert finding.section == own.section
-        assert re.match(r"[A-Z\d].*\.$", finding.text)
+        assert re.match(r"[A-Z\d`].*\.$", finding.text)
         assert "  " not in finding.text
         assert "{" not in finding.text
         assert " ," not in finding.text
@@ -53,7 +60,7 @@ def test_each_level_has_its_sentence(own):
 @pytest.mark.parametrize("own", RULES, ids=lambda own: own.measure)
 def test_a_rule_names_only_what_its_sentence_can_hold(own):
     names = {name for _, name, _, _ in string.Formatter().parse(own.sentence) if name}
-    assert names <= {"value", "floor", "times", "word", "end", "detail"}
+    assert names <= {"value", "floor", "low", "high", "times", "who", "word", "end", "detail"}
     assert "value" in names
     assert ("detail" in names) == bool(own.detail)
     assert ("word" in names) == any(own.words)
@@ -106,37 +113,122 @@ def test_a_distance_needs_its_floor():
     assert level("frechet_distance", 40.0, floor=2.5) == "poor"
 
 
+def excess(value, low, high):
+    return Measure("membership_auc_excess", "", value, floor=0.0, low=low, high=high)
+
+
 def test_privacy_claims_no_more_than_was_measured():
-    (finding,) = found(Measure("membership_auc", "", 0.512, floor=0.509, low=0.497, high=0.527))
+    (finding, *_) = found(excess(0.004, -0.008, 0.017), Measure("membership_auc", "", 0.512, floor=0.509), CAUGHT)
     assert finding.level == "good"
-    assert finding.text.startswith("At most faint signs")
+    assert finding.text.startswith("No signs beyond chance")
+    assert "0.004 (95 % interval −0.008 to 0.017)" in finding.text
+    assert "the best of the attacks tried reaches 0.512" in finding.text
     assert "private" not in finding.text
     assert "safe" not in finding.text
 
 
+@pytest.mark.parametrize(
+    ("figures", "expected"),
+    [
+        ((0.020, -0.001, 0.041), "good"),
+        ((0.020, 0.001, 0.041), "fair"),
+        ((0.032, 0.014, 0.051), "fair"),
+        ((0.060, 0.030, 0.090), "poor"),
+        ((0.044, -0.014, 0.101), "unknown"),
+        ((-0.010, -0.030, 0.010), "good"),
+        ((0.255, 0.198, 0.303), "poor"),
+    ],
+)
+def test_membership_is_judged_by_the_interval_of_its_excess(figures, expected):
+    (finding, *_) = found(excess(*figures), CAUGHT)
+    assert finding.level == expected
+    assert finding.text.count("interval") == 1
+
+
+def test_the_auc_of_the_best_attack_alone_is_not_judged():
+    assert [f.text for f in found(Measure("membership_auc", "", 0.7, floor=0.5))] == []
+
+
 def test_too_few_records_leave_it_open():
-    wide = {"low": 0.40, "high": 0.63, "floor": 0.5}
-    for value in (0.515, 0.61):
-        (finding,) = found(Measure("membership_auc", "", value, **wide))
+    wide = {"low": 0.40, "high": 0.83}
+    for value in (0.515, 0.81):
+        (finding,) = found(Measure("two_sample_auc", "", value, **wide), section="fidelity")
         assert finding.level == "unknown"
-        assert "0.400 to 0.630" in finding.text
-    assert level("membership_auc", 0.55, floor=0.5, low=0.54, high=0.63) == "fair"
+        assert "0.400 to 0.830" in finding.text
+    assert level("two_sample_auc", 0.75, low=0.70, high=0.83) == "fair"
 
 
-def test_attacks_that_miss_a_leak_prove_nothing():
-    claims = Measure("membership_auc", "", 0.51, floor=0.5), Measure("membership_tpr_1", "", 1.0, "%", floor=1.1)
-    levels = [finding.level for finding in found(*claims, Measure(CONTROL, "", 1.2, "%"))]
-    assert levels == ["unknown", "unknown", "poor"]
-    levels = [finding.level for finding in found(*claims, Measure(CONTROL, "", 40.0, "%"))]
-    assert levels == ["unknown", "unknown", "fair"]
-    levels = [finding.level for finding in found(*claims, Measure(CONTROL, "", 80.0, "%"))]
-    assert levels == ["good", "good", "good"]
+CLAIMS = (
+    excess(0.001, -0.01, 0.012),
+    Measure("membership_auc_excess_isolated", "", 0.001, floor=0.0, low=-0.03, high=0.04),
+    Measure("membership_tpr_1", "", 1.0, "%", floor=1.1),
+    Measure("memorisation_ratio", "", 0.0, "%", floor=0.0),
+)
 
 
-def test_a_leak_that_was_found_stays_one_whatever_the_control_says():
-    measures = Measure("membership_auc", "", 0.9, floor=0.5), Measure(CONTROL, "", 1.2, "%")
-    levels = [finding.level for finding in found(*measures)]
-    assert levels == ["poor", "poor"]
+@pytest.mark.parametrize(
+    ("control", "levels", "said"),
+    [
+        (1.2, ["unknown"] * 4 + ["poor"], "But these attacks miss most of the copies planted on purpose."),
+        (40.0, ["unknown"] * 4 + ["fair"], "But these attacks miss many of the copies planted on purpose."),
+        (80.0, ["good"] * 5, ""),
+        (None, ["unknown"] * 4, "But it was not measured whether these attacks would find a copy."),
+        ("absent", ["unknown"] * 4, "But it was not measured whether these attacks would find a copy."),
+    ],
+)
+def test_attacks_that_miss_a_leak_or_may_miss_it_prove_nothing(control, levels, said):
+    measures = CLAIMS if control == "absent" else (*CLAIMS, Measure(CONTROL, "", control, "%"))
+    told = found(*measures)
+    assert [finding.level for finding in told] == levels
+    assert all(finding.text.endswith(said) for finding in told[:4])
+
+
+@pytest.mark.parametrize("control", [1.2, None])
+def test_a_leak_that_was_found_stays_one_whatever_the_control_says(control):
+    found_one, *_ = found(excess(0.4, 0.3, 0.5), Measure(CONTROL, "", control, "%"))
+    assert found_one.level == "poor"
+
+
+def agreement(*measures, failures=()):
+    return findings([Section("agreement", "Agreement", measures=measures, failures=failures)])
+
+
+def rates(who, value, floor):
+    key = who.replace("-", "_")
+    return Measure(f"agreement_{key}_call_rate_difference", f"{who}: difference of call rates", value, "%", floor=floor)
+
+
+def test_each_diagnostic_model_has_its_findings():
+    auroc = Measure(
+        "agreement_openecg_auroc", "openecg: AUROC on synthetic ECGs", 0.859, floor=0.907, low=0.84, high=0.88
+    )
+    told = agreement(rates("openecg", 4.10, 3.69), auroc, rates("vendor-2", 12.0, 2.0))
+    assert [finding.level for finding in told] == ["good", "poor", "fair"]
+    assert told[0].text.startswith("`openecg` makes about the same calls on the synthetic ECGs as on real ones")
+    assert "differs by 4.10\N{NO-BREAK SPACE}% of the ECGs on average, and by 3.69\N{NO-BREAK SPACE}%" in told[0].text
+    assert told[1].text.startswith("`vendor-2` does not make the same calls")
+    assert "AUROC is 0.859 on the synthetic ECGs" in told[2].text
+
+
+def test_an_auroc_above_that_on_real_ecgs_is_no_better_than_one_below():
+    for value in (0.80, 0.99):
+        (told, _) = agreement(
+            rates("x", 1.0, 1.0), Measure("agreement_x_auroc", "x: AUROC on synthetic ECGs", value, floor=0.90)
+        )[::-1]
+        assert told.level == "poor"
+
+
+def test_calls_on_few_records_are_left_open():
+    (told,) = agreement(rates("x", 6.0, 6.5))
+    assert told.level == "unknown"
+    assert told.text.endswith("But so few records leave it open: chance alone differs as much.")
+
+
+def test_without_a_diagnostic_model_agreement_is_not_known():
+    (told,) = agreement(failures=(Failure("diagnostic models", "none is installed; give one with --classifier"),))
+    assert told.level == "unknown"
+    assert told.text.startswith("Not measured: whether diagnostic models call on synthetic ECGs what they call on real")
+    assert told.text.endswith("Diagnostic models: none is installed; give one with --classifier.")
 
 
 def test_what_a_section_could_not_measure_is_one_finding_with_the_reason():
@@ -157,7 +249,7 @@ def test_optional_measures_are_not_missed():
 
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
 def test_a_value_that_is_none_was_not_measured(value):
-    assert found(Measure("membership_auc", "", value, floor=0.5)) == []
+    assert found(Measure("membership_auc_excess", "", value, floor=0.0)) == []
 
 
 def test_of_a_section_that_was_not_run_nothing_is_said():
@@ -166,6 +258,6 @@ def test_of_a_section_that_was_not_run_nothing_is_said():
 
 
 def test_what_attacks_find_where_there_is_nothing_to_find_does_not_count():
-    assert level("membership_auc", 0.57, floor=0.56) == "good"
-    assert level("membership_auc", 0.57, floor=0.50) == "fair"
+    assert level("membership_tpr_1", 2.4, floor=1.6, unit="%") == "good"
+    assert level("membership_tpr_1", 2.4, floor=1.0, unit="%") == "fair"
     assert level("memorisation_ratio", 0.9, floor=0.8, unit="%") == "good"

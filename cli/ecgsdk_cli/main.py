@@ -24,9 +24,13 @@ __all__ = ["COMMANDS", "CommandGroup", "main"]
 
 COMMANDS = {
     "generate": "ecgsdk_cli.generate",
+    "resynthesize": "ecgsdk_cli.resynthesize",
+    "dataset": "ecgsdk_cli.dataset",
+    "convert": "ecgsdk_cli.convert",
     "models": "ecgsdk_cli.models",
     "validate": "ecgsdk_cli.validate",
     "plot": "ecgsdk_cli.plot",
+    "gallery": "ecgsdk_cli.gallery",
     "train": "ecgsdk_cli.train",
     "export": "ecgsdk_cli.export",
     "plugins": "ecgsdk_cli.plugins",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -12,13 +12,14 @@ from ecgsdk.conditions import format_span, parse_span
 from ecgsdk.errors import ConditionError, RuntimeSetupError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from tqdm import tqdm
 
     from ecgsdk.conditions import Span
 
-__all__ = ["FoldList", "NameList", "SpanType", "Threshold", "import_training", "progress_bar"]
+__all__ = ["FoldList", "NameList", "SpanType", "Threshold", "import_training", "progress_bar", "reading_options"]
 
 
 class SpanType(click.ParamType):
@@ -86,6 +87,21 @@ class Threshold(click.ParamType):
             return figure.strip(), float(bound)
         except ValueError:
             self.fail(f"{value!r} is not a figure and its bound, such as tstr=0.85", param, ctx)
+
+
+def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options for what files of ECGs do not say themselves, as keyword arguments of `ecgsdk.read_ecgs`."""
+    for option in (
+        click.option(
+            "--input-leads", type=NameList(), help="Columns of a CSV file, or signals of an EDF file, in order."
+        ),
+        click.option(
+            "--input-unit", metavar="UNIT", help="Of files that do not say it: mV, uV, V, or a step: '4.88 uV'."
+        ),
+        click.option("--input-rate", type=click.FloatRange(1, 1e6), metavar="HZ", help="Of files that do not say it."),
+    ):
+        command = option(command)
+    return command
 
 
 def import_training(module: str) -> ModuleType:

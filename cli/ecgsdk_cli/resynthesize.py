@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ecgsdk_cli.options import FoldList, progress_bar
+from ecgsdk_cli.options import FoldList, progress_bar, reading_options
 
 if TYPE_CHECKING:
     from ecgsdk import ECGBatch
@@ -38,6 +38,9 @@ class _Options:
     strength: float
     seed: int | None
     folds: tuple[int, ...] | None
+    input_rate: float | None
+    input_unit: str | None
+    input_leads: tuple[str, ...] | None
     name_sources: bool
     model: str | None
     device: str
@@ -63,6 +66,7 @@ class _Options:
 )
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Drawn and printed when not given.")
 @click.option("--folds", type=FoldList(), help="Only these folds of PTB-XL.")
+@reading_options
 @click.option("--name-sources", is_flag=True, help="Keep the sources' names as identifiers; they may tell who it is.")
 @click.option("--model", metavar="NAME|FOLDER", help="A synthesiser of `ecgsdk models`, or its folder; default: ours.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
@@ -82,8 +86,8 @@ def command(**options: Any) -> None:
     asked = _Options(**options)
     seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
     began = time.perf_counter()
-    source = ecgsdk.read_ecgs(asked.real, folds=asked.folds)
     synthesiser = ecgsdk.load_synthesiser(asked.model, device=asked.device, threads=asked.threads)
+    source = _source(asked, synthesiser)
     try:
         _write(synthesiser, source, asked, seed)
     except KeyboardInterrupt as error:
@@ -102,6 +106,21 @@ def command(**options: Any) -> None:
         click.echo(json.dumps(facts))
     elif not asked.quiet:
         click.echo(_SUMMARY.format(**facts))
+
+
+def _source(asked: _Options, synthesiser: Synthesiser) -> ECGSource:
+    """The real ECGs; those of PTB-XL as the database has them at the model's rate, others resampled."""
+    import ecgsdk
+
+    return ecgsdk.read_ecgs(
+        asked.real,
+        sampling_rate=synthesiser.sampling_rates[0],
+        seconds=synthesiser.card.seconds,
+        folds=asked.folds,
+        input_rate=asked.input_rate,
+        input_unit=asked.input_unit,
+        input_leads=asked.input_leads,
+    )
 
 
 def _write(synthesiser: Synthesiser, source: ECGSource, asked: _Options, seed: int) -> None:

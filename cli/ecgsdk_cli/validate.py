@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ecgsdk_cli.options import FoldList, NameList, Threshold
+from ecgsdk.errors import ConditionError, WriteError
+from ecgsdk_cli.options import FoldList, NameList, Threshold, reading_options
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ecgsdk.validation import ReportFolder
     from ecgsdk.validation.results import Report
     from ecgsdk.validation.settings import Settings
 
@@ -21,8 +23,11 @@ _EPILOG = """\b
 Exit codes:
   0  the report was written, and every --fail-under and --fail-over holds
   1  an error: no report was written
-  2  wrong usage
+  2  wrong usage, such as a bound for a figure that the report would not have
   3  the report was written, and a bound is missed or could not be measured
+
+\b
+Bounds name a figure of report.json (docs/report.md lists them); tstr, trtr, trts, tsts: their macro-AUROC.
 
 \b
 Examples:
@@ -30,11 +35,9 @@ Examples:
   ecgsdk validate --synthetic dataset.h5 --real ptb-xl/ --out report/
   ecgsdk validate --generator ptbxl-flow --real ptb-xl/ --classifier minirocket --protocols tstr,trtr --seeds 5 --out r/
   ecgsdk validate --real ptb-xl/ --classifier onnx:model.onnx --sections agreement --out report/
-  ecgsdk validate --real ptb-xl/ --out report/ --fail-under tstr=0.85 --fail-over membership_auc=0.55
+  ecgsdk validate --real ptb-xl/ --out report/ --fail-under tstr=0.85 --fail-over membership_auc_excess=0.05
 """
 
-_SHORT_NAMES = {"tstr": "tstr_macro_auroc", "trtr": "trtr_macro_auroc", "trts": "trts_macro_auroc"}
-_SHORT_NAMES["tsts"] = "tsts_macro_auroc"
 _BOUND_MISSED = 3
 
 
@@ -75,10 +78,13 @@ _BOUND_MISSED = 3
 @click.option("--test-folds", type=FoldList(), default="9", show_default=True, help="Of the real ECGs.")
 @click.option("--real-test", metavar="PATH", help="Real ECGs to test on, where those of --real have no folds.")
 @click.option("--members", metavar="PATH", help="ECGs the generator was trained on, where its card does not say.")
+@click.option("--sampling-rate", type=click.FloatRange(1, 1e6), metavar="HZ", help="To read the real ECGs at.")
+@reading_options
 @click.option("--steps", type=click.IntRange(1, 10_000), help="Flow evaluations; default: the model's.")
+@click.option("--strength", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Of a synthesiser.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--fail-under", type=Threshold(), multiple=True, help="Exit 3 if a figure of the report is lower.")
-@click.option("--fail-over", type=Threshold(), multiple=True, help="Exit 3 if a figure of the report is higher.")
+@click.option("--fail-under", type=Threshold(), multiple=True, help="Exit 3 if a figure is lower; repeatable.")
+@click.option("--fail-over", type=Threshold(), multiple=True, help="Exit 3 if a figure is higher; repeatable.")
 @click.option("--force", is_flag=True, help="Replace an earlier report.")
 @click.option("--quiet", is_flag=True, help="Neither progress nor verdict.")
 @click.option("--json", "as_json", is_flag=True, help="The verdict and all figures as JSON.")
@@ -98,15 +104,16 @@ def command(
     Real and synthetic ECGs come in equal numbers, and each figure beside its floor: the same figure of real against
     real ECGs. Run again with the same --out, an interrupted validation goes on where it was.
     """
-    from ecgsdk.validation import ReportFolder, no_progress, terminal_progress, validate
+    from ecgsdk.validation import ReportFolder
 
+    settings = _settings(asked)
+    _check_bounds(settings, {"--fail-under": fail_under, "--fail-over": fail_over})
     folder = ReportFolder.open(out, overwrite=force)
-    report = validate(
-        _settings(asked),
-        cache=folder.cache(),
-        progress=no_progress if quiet else terminal_progress,
-    )
-    written = folder.write(report)
+    try:
+        report = _validated(settings, folder, quiet=quiet)
+        written = folder.write(report)
+    except KeyboardInterrupt as error:
+        raise WriteError(f"interrupted; the same command goes on where it was, from {folder.path / 'cache'}") from error
     missed = [*_missed(report, fail_under, lower=True), *_missed(report, fail_over, lower=False)]
     if as_json:
         click.echo(json.dumps(_summary(report, written, missed), indent=2))
@@ -124,16 +131,35 @@ def _settings(asked: dict[str, Any]) -> Settings:
     return Settings(**{**asked, "classifiers": asked["classifiers"] or None})
 
 
+def _validated(settings: Settings, folder: ReportFolder, *, quiet: bool) -> Report:
+    from ecgsdk.validation import no_progress, terminal_progress, validate
+
+    return validate(settings, cache=folder.cache(), progress=no_progress if quiet else terminal_progress)
+
+
+def _check_bounds(settings: Settings, bounds: dict[str, tuple[tuple[str, float], ...]]) -> None:
+    """Ends in a usage error for a bound on what no report of these settings will have."""
+    from ecgsdk.plugins import installed_plugins
+    from ecgsdk.validation.report.figures import check_bound
+
+    for option, given in bounds.items():
+        for figure, _ in given:
+            try:
+                check_bound(figure, settings, installed_plugins())
+            except ConditionError as error:
+                raise click.UsageError(f"{option}: {error}") from None
+
+
 def _missed(report: Report, bounds: tuple[tuple[str, float], ...], *, lower: bool) -> list[str]:
     """A line for each bound that does not hold."""
+    from ecgsdk.validation.report.figures import full_name, missing
+
     measures, lines = report.measures(), []
     for given, bound in bounds:
-        measure = measures.get(_SHORT_NAMES.get(given, given))
+        measure = measures.get(full_name(given))
         value = None if measure is None else measure.value
-        if measure is None:
-            lines.append(f"the report has no figure {given}; report.json lists what it has")
-        elif value is None or value != value:
-            lines.append(f"{given} was not measured")
+        if value is None or value != value:
+            lines.append(missing(given, measures))
         elif value < bound if lower else value > bound:
             lines.append(f"{given} is {value:.4g}, {'under' if lower else 'over'} the bound of {bound:g}")
     return lines

@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ecgsdk.plugins import Registration
+    from ecgsdk.readers.detection import Found
+    from ecgsdk.readers.stated import Stated
 
 __all__ = ["FORMATS", "ECGSource", "read_ecgs", "read_ptbxl", "read_wfdb"]
 
-FORMATS = ("ptbxl", "wfdb", "hdf5", "npz")
-"""Formats that ecgsdk reads without plugins."""
+FORMATS = ("ptbxl", "wfdb", "hdf5", "npz", "parquet", "dicom", "edf", "csv", "clinical")
+"""Formats that ecgsdk reads without plugins; "clinical" are GE MUSE XML, Philips Sierra XML, HL7 aECG and SCP-ECG."""
 
-_UNDERSTOOD = "a PTB-XL folder, a folder of WFDB records, a .hea file, ecgsdk's own .h5, .hdf5 or .npz"
-_FILES = (".h5", ".hdf5", ".npz")
+_UNDERSTOOD = (
+    "a PTB-XL folder; a folder, or one file, of WFDB records (.hea), DICOM, EDF, CSV, GE MUSE XML, Philips Sierra XML, "
+    "HL7 aECG or SCP-ECG; ecgsdk's own .h5, .hdf5 or .npz; .parquet"
+)
 
 
 def read_ecgs(
@@ -34,48 +38,105 @@ def read_ecgs(
     sampling_rate: float | None = None,
     seconds: float | None = None,
     folds: Collection[int] | None = None,
+    input_rate: float | None = None,
+    input_unit: str | None = None,
+    input_leads: Sequence[str] | None = None,
 ) -> ECGSource:
     """The 12-lead ECGs at `path`, whatever the format.
 
+    Rates, units, gains and the names of leads are those of the files. What a file does not say is asked for by
+    `input_rate`, `input_unit` and `input_leads`; a statement that a file contradicts is an error. Files that hold
+    more than the twelve leads give these; from those without III, aVR, aVL or aVF they are computed out of I and II
+    by Einthoven's and Goldberger's equations (`ecgsdk.leads.to_twelve`).
+
     Args:
-        path: a PTB-XL folder, a folder of WFDB records, a .hea file, an HDF5 or NPZ file that ecgsdk wrote, or what
+        path: a PTB-XL folder; a folder of WFDB, DICOM, EDF, CSV, GE MUSE XML, Philips Sierra XML, HL7 aECG or SCP-ECG
+            records, at every depth, or one such file; an HDF5 or NPZ file that ecgsdk wrote; a Parquet file; or what
             an installed plugin reads.
         sampling_rate: Hz. PTB-XL is read at 100 (default) or 500; everything else is resampled.
         seconds: how much of each record's beginning is taken; None takes all.
         folds: only the records of these folds; PTB-XL alone has them, and what a plugin reads may have.
+        input_rate: Hz of files that do not say it: CSV without times, Parquet of other programs.
+        input_unit: of files that do not say it: "mV", "uV", "V", or the size of a step, "4.88 uV".
+        input_leads: names of the columns of a CSV file, or of the signals of an EDF file, that lacks or miscalls them.
 
     Raises:
         DataError: nothing that ecgsdk understands, or see the reader of the format.
+        RuntimeSetupError: the package that reads the format is not installed; the message names ecgsdk's extra.
         PluginError: the plugin that reads the format fails.
     """
+    from ecgsdk.readers.detection import find_format
+    from ecgsdk.readers.stated import Stated
+
     path = Path(path)
-    if (path / "ptbxl_database.csv").is_file():
+    stated = Stated(input_rate, input_unit, None if input_leads is None else tuple(input_leads))
+    found = find_format(path)
+    _refuse_stated(path, "" if found is None else found.format, stated)
+    if found is None:
+        return fitted(_select(_read_with_plugin(path), folds), sampling_rate, seconds)
+    if found.format == "ptbxl":
         rate = 100 if sampling_rate is None else sampling_rate
         return fitted(read_ptbxl(path, sampling_rate=rate, folds=folds), seconds=seconds)
-    if _is_wfdb(path):
-        _refuse(folds, path)
-        return read_wfdb(path, sampling_rate=sampling_rate, seconds=seconds)
-    if path.suffix in _FILES:
-        _refuse(folds, path)
-        return fitted(_read_file(path), sampling_rate, seconds)
-    return fitted(_select(_read_with_plugin(path), folds), sampling_rate, seconds)
+    if folds is not None:
+        raise DataError(f"{path} has no folds; only PTB-XL has them")
+    return _read_found(path, found, stated, sampling_rate, seconds)
 
 
-def _is_wfdb(path: Path) -> bool:
-    if path.is_dir():
-        return (path / "RECORDS").is_file() or any(path.rglob("*.hea"))
-    return path.suffix == ".hea"
+def _refuse_stated(path: Path, format: str, stated: Stated) -> None:
+    """Raises DataError for a statement on what files of this format always say themselves."""
+    if stated.leads is not None and format not in ("csv", "edf"):
+        raise DataError(f"{path} names its leads; leave out input_leads= (--input-leads)")
+    if (stated.rate, stated.unit) != (None, None) and format in ("", "ptbxl", "wfdb", "hdf5", "npz"):
+        raise DataError(f"{path} says its rate and unit; leave out input_rate= and input_unit= (--input-rate …)")
 
 
-def _read_file(path: Path) -> ECGSource:
-    if path.suffix == ".npz":
+def _read_found(
+    path: Path, found: Found, stated: Stated, sampling_rate: float | None, seconds: float | None
+) -> ECGSource:
+    """The source of what was found. Readers are imported late: some of what they need takes long to import."""
+    fit = {"sampling_rate": sampling_rate, "seconds": seconds}
+    if found.format == "wfdb":
+        return read_wfdb(path, **fit)  # type: ignore[arg-type]
+    if found.format == "listed-csv":
+        from ecgsdk.readers.csv import read_listed_csv
+
+        return read_listed_csv(path, stated, **fit)
+    if found.format in ("hdf5", "npz", "parquet"):
+        return fitted(_read_file(path, found.format, stated), sampling_rate, seconds)
+    return _reader_of_records(found.format)(path, found.files, stated, **fit)
+
+
+def _read_file(path: Path, format: str, stated: Stated) -> ECGSource:
+    if format == "npz":
         from ecgsdk.readers.npz import read_npz
 
         return read_npz(path)
-    # Late: h5py takes longer to import than all the rest.
+    if format == "parquet":
+        from ecgsdk.readers.parquet import read_parquet
+
+        return read_parquet(path, stated)
     from ecgsdk.readers.hdf5 import read_hdf5
 
     return read_hdf5(path)
+
+
+def _reader_of_records(format: str) -> Callable[..., ECGSource]:
+    """What reads files of one record each."""
+    if format == "dicom":
+        from ecgsdk.readers.dicom import read_dicom
+
+        return read_dicom
+    if format == "edf":
+        from ecgsdk.readers.edf import read_edf
+
+        return read_edf
+    if format == "csv":
+        from ecgsdk.readers.csv import read_csv
+
+        return read_csv
+    from ecgsdk.readers.clinical import read_clinical
+
+    return read_clinical
 
 
 def _read_with_plugin(path: Path) -> ECGSource:
@@ -99,7 +160,7 @@ def _recognising(path: Path, readers: Mapping[str, Registration]) -> Registratio
         with reader.blamed(f"cannot say whether it reads {path}"):
             if reader.recognises is not None and reader.recognises(path):
                 return reader
-    found = "holds no WFDB records (.hea files)" if path.is_dir() else "cannot be told by its name"
+    found = "holds no WFDB records (.hea files) and no others" if path.is_dir() else "cannot be told by its name"
     raise DataError(f"{path} {found}; understood are {', '.join(known)}")
 
 
@@ -109,11 +170,6 @@ def _read_blamed(
     """Signals from a plugin's source, whose failures name the plugin."""
     with reader.blamed(f"cannot read {name}"):
         return read(chosen)
-
-
-def _refuse(folds: Collection[int] | None, path: Path) -> None:
-    if folds is not None:
-        raise DataError(f"{path} has no folds; only PTB-XL has them")
 
 
 def _select(source: ECGSource, folds: Collection[int] | None) -> ECGSource:

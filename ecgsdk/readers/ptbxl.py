@@ -12,6 +12,7 @@ import numpy as np
 
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import DataError
+from ecgsdk.readers.damage import first_line
 from ecgsdk.readers.source import ECGSource
 from ecgsdk.readers.wfdb_record import read_header, read_signals
 
@@ -30,6 +31,8 @@ _DATABASE, _STATEMENTS = "ptbxl_database.csv", "scp_statements.csv"
 _FILE_COLUMNS = {100.0: "filename_lr", 500.0: "filename_hr"}
 _COLUMNS = ("ecg_id", "age", "sex", "scp_codes", "strat_fold")
 _SEXES: dict[str, Literal["M", "F"]] = {"0": "M", "1": "F", "0.0": "M", "1.0": "F"}
+# What a fold of 1e999, or codes nested a thousand deep, raise.
+_ABSURD = (OverflowError, RecursionError, MemoryError)
 _MEND = "get PTB-XL again from physionet.org/content/ptb-xl"
 
 
@@ -67,8 +70,10 @@ def read_ptbxl(
             if folds is not None and fold not in folds:
                 continue
             conditions.append(_condition(row, classes, min_likelihood))
-        except (ValueError, SyntaxError, TypeError, AttributeError) as error:
-            raise DataError(f"{folder / _DATABASE}, line {number}: cannot be understood ({error}); {_MEND}") from None
+        except (ValueError, SyntaxError, TypeError, AttributeError, *_ABSURD) as error:
+            raise DataError(
+                f"{folder / _DATABASE}, line {number}: cannot be understood ({first_line(error)}); {_MEND}"
+            ) from None
         identifiers.append(row["ecg_id"])
         kept_folds.append(fold)
         files.append(_header_path(folder, row, file_column, sampling_rate))
@@ -87,13 +92,13 @@ def read_ptbxl(
 
 
 def _read(files: tuple[Path, ...], sampling_rate: float, samples: int, chosen: Sequence[int]) -> np.ndarray:
-    signals = np.empty((len(chosen), 12, samples), dtype=np.float32)
-    for row, i in enumerate(chosen):
+    records = []
+    for i in chosen:
         header = read_header(files[i])
         if (header.sampling_rate, header.samples) != (sampling_rate, samples):
             raise DataError(f"{files[i]} is not {samples} samples at {sampling_rate:g} Hz; {_MEND}")
-        signals[row] = read_signals(header)
-    return signals
+        records.append(read_signals(header))
+    return np.stack(records) if records else np.empty((0, 12, samples), dtype=np.float32)
 
 
 def _read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from ecgsdk.batch import Provenance
     from ecgsdk.conditions import Condition
 
-__all__ = ["ECGSource", "fit_signals", "fitted", "fitted_length", "lead_order", "needed_length"]
+__all__ = ["ECGSource", "check_rate", "fit_signals", "fitted", "fitted_length", "lead_order", "needed_length"]
+
+_RATES = (1.0, 1e6)
+"""Lowest and highest sampling rate in Hz that is taken for one: what is outside is damage, and would make resampled
+signals of any size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,9 @@ class ECGSource:
         read: signals of the records at the given positions: float32 mV, shape (n, 12, samples), leads in the order
             of `ecgsdk.leads.LEADS`. Raises DataError.
         provenance: what made the ECGs; None for real ones.
+
+    Raises:
+        DataError: a rate that no ECG has, or records without samples.
     """
 
     name: str
@@ -48,6 +55,11 @@ class ECGSource:
     folds: tuple[int | None, ...] = field(repr=False)
     read: Callable[[Sequence[int]], np.ndarray] = field(repr=False)
     provenance: Provenance | None = None
+
+    def __post_init__(self) -> None:
+        check_rate(self.name, self.sampling_rate)
+        if self.samples < 1:
+            raise DataError(f"{self.name} has records without samples; leave them out")
 
     def __len__(self) -> int:
         return len(self.identifiers)
@@ -124,6 +136,12 @@ def fit_signals(signals: np.ndarray, rate: float, to_rate: float, samples: int) 
 def needed_length(samples: int, rate: float, to_rate: float) -> int:
     """How many samples at `rate` make `samples` at `to_rate`: a second more, so that the cut lies outside of them."""
     return samples if rate == to_rate else math.ceil((samples / to_rate + 1) * rate)
+
+
+def check_rate(name: str | Path, rate: float) -> None:
+    """Raises DataError for a sampling rate, read from the file `name`, that no ECG has."""
+    if not _RATES[0] <= rate <= _RATES[1]:
+        raise DataError(f"{name} is damaged: a sampling rate of {rate:g} Hz is not possible")
 
 
 def lead_order(name: str | Path, leads: Iterable[str]) -> list[int]:

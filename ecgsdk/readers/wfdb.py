@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from ecgsdk.batch import Provenance
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import DataError
-from ecgsdk.readers.source import ECGSource, fit_signals, fitted_length, needed_length
+from ecgsdk.readers.damage import MEBIBYTE, check_size
+from ecgsdk.readers.records import RecordFacts, source_of_records
 from ecgsdk.readers.wfdb_record import Header, read_header, read_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
+
+    import numpy as np
+
+    from ecgsdk.readers.source import ECGSource
 
 __all__ = ["read_wfdb"]
 
+_LARGEST_LIST = 64 * MEBIBYTE
 _SEXES: dict[str, Literal["M", "F"]] = {"m": "M", "male": "M", "f": "F", "female": "F"}
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """How the records are brought to one rate and length."""
-
-    sampling_rate: float
-    samples: int
-    allow_nan: bool
 
 
 def read_wfdb(
@@ -61,38 +55,24 @@ def read_wfdb(
             length or origin; leads other than the standard twelve are refused when signals are read.
     """
     root, headers = _find_headers(paths)
-    first = read_header(headers[0])
-    rate = first.sampling_rate if sampling_rate is None else float(sampling_rate)
-    length = fitted_length(str(first.path), first.samples, first.sampling_rate, rate, seconds)
-    provenance = _provenance(first)
-    conditions, identifiers = [], []
-    for path in headers:
-        header = first if path == headers[0] else read_header(path)
-        _check_alike(header, first, rate, length, sampling_rate, seconds)
-        if _provenance(header) != provenance:
-            raise DataError(f"{path} was not made by what made {first.path}; read them as two sources")
-        conditions.append(_condition(header))
-        identifiers.append(header.fields.get("identifier") or path.relative_to(root).with_suffix("").as_posix())
-    return ECGSource(
-        name=str(root),
-        sampling_rate=rate,
-        samples=length,
-        conditions=tuple(conditions),
-        identifiers=tuple(identifiers),
-        folds=(None,) * len(headers),
-        read=partial(_read, tuple(headers), _Fit(rate, length, allow_nan)),
-        provenance=provenance,
+    records = (_facts(read_header(path)) for path in headers)
+    read = partial(_read, allow_nan)
+    return source_of_records(root, records, read, sampling_rate=sampling_rate, seconds=seconds)
+
+
+def _facts(header: Header) -> RecordFacts:
+    return RecordFacts(
+        path=header.path,
+        sampling_rate=header.sampling_rate,
+        samples=header.samples,
+        condition=_condition(header),
+        identifier=header.fields.get("identifier"),
+        provenance=_provenance(header),
     )
 
 
-def _read(headers: tuple[Path, ...], fit: _Fit, chosen: Sequence[int]) -> np.ndarray:
-    signals = np.empty((len(chosen), 12, fit.samples), dtype=np.float32)
-    for row, i in enumerate(chosen):
-        header = read_header(headers[i])
-        needed = needed_length(fit.samples, header.sampling_rate, fit.sampling_rate)
-        record = read_signals(header, samples=needed, allow_nan=fit.allow_nan)
-        signals[row] = fit_signals(record, header.sampling_rate, fit.sampling_rate, fit.samples)
-    return signals
+def _read(allow_nan: bool, path: Path, samples: int) -> np.ndarray:
+    return read_signals(read_header(path), samples=samples, allow_nan=allow_nan)
 
 
 def _find_headers(paths: str | Path | Iterable[str | Path]) -> tuple[Path, list[Path]]:
@@ -110,6 +90,7 @@ def _find_headers(paths: str | Path | Iterable[str | Path]) -> tuple[Path, list[
 def _headers_below(folder: Path) -> list[Path]:
     records = folder / "RECORDS"
     if records.is_file():
+        check_size(records, _LARGEST_LIST, "the list")
         lines = records.read_text(encoding="utf-8", errors="replace").splitlines()
         headers = [header for line in lines if line.strip() for header in _entry(folder / line.strip())]
     else:
@@ -126,21 +107,6 @@ def _entry(path: Path) -> list[Path]:
 
 def _header_path(path: Path) -> Path:
     return path if path.suffix == ".hea" else path.with_name(path.name + ".hea")
-
-
-def _check_alike(
-    header: Header, first: Header, rate: float, length: int, sampling_rate: float | None, seconds: float | None
-) -> None:
-    if sampling_rate is None and header.sampling_rate != first.sampling_rate:
-        raise DataError(
-            f"{header.path} has {header.sampling_rate:g} Hz and {first.path} {first.sampling_rate:g} Hz; "
-            "resample them to one rate with sampling_rate="
-        )
-    if fitted_length(str(header.path), header.samples, header.sampling_rate, rate, seconds) != length:
-        raise DataError(
-            f"{header.path} is {header.samples / header.sampling_rate:g} s long and {first.path} "
-            f"{first.samples / first.sampling_rate:g} s; crop them to one length with seconds="
-        )
 
 
 def _condition(header: Header) -> Condition:

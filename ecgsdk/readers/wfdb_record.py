@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecgsdk.errors import DataError
-from ecgsdk.leads import LEADS
-from ecgsdk.readers.source import lead_order
+from ecgsdk.readers.channels import find_leads, lead_of, twelve_leads
+from ecgsdk.readers.damage import MEBIBYTE, check_size
+from ecgsdk.readers.stated import millivolts_per_unit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +24,10 @@ DEFAULT_RATE = 250.0
 DEFAULT_GAIN = 200.0
 """Defaults of the WFDB header format for an absent rate, and for a gain that is absent or 0."""
 
-_MILLIVOLTS = {"mv": 1.0, "millivolt": 1.0, "millivolts": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}
-_FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
-_GAIN = re.compile(r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:\(([-+]?\d+)\))?(?:/(\S+))?")
+_LARGEST_HEADER = MEBIBYTE
+# Whole numbers are bounded: Python makes any of them, NumPy does not.
+_FORMAT = re.compile(r"(\d{1,4})(?:x(\d{1,9}))?(?::(\d{1,9}))?(?:\+(\d{1,15}))?")
+_GAIN = re.compile(r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:\(([-+]?\d{1,10})\))?(?:/(\S+))?")
 _FIELDS = re.compile(r"<([^<>]+)>:?([^<]*)")
 
 
@@ -75,6 +77,7 @@ def read_header(path: Path) -> Header:
     Raises:
         DataError: it is missing or is not a header that ecgsdk reads.
     """
+    check_size(path, _LARGEST_HEADER, "the header")
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
@@ -102,7 +105,7 @@ def parse_header(text: str, path: Path) -> Header:
         rate = float(record[2].split("/")[0].split("(")[0]) if len(record) > 2 else DEFAULT_RATE
         samples = int(record[3]) if len(record) > 3 else 0
     except ValueError:
-        raise DataError(f"{path}: cannot make sense of the first line {lines[0]!r}") from None
+        raise DataError(f"{path}: cannot make sense of the first line {lines[0][:80]!r}") from None
     if count < 1 or len(lines) <= count or not 0 < rate < float("inf") or samples < 0:
         raise DataError(f"{path}: {count} signals at {rate:g} Hz announced, {len(lines) - 1} described")
     signals = tuple(_parse_signal(line, path) for line in lines[1 : count + 1])
@@ -113,25 +116,26 @@ def parse_header(text: str, path: Path) -> Header:
 def read_signals(header: Header, *, samples: int | None = None, allow_nan: bool = False) -> np.ndarray:
     """The first `samples` samples (default: all) of a record: float32 mV, shape (12, samples), leads as `LEADS`.
 
+    Signals that are none of the twelve leads are left out; limb leads that are missing are computed
+    (`ecgsdk.readers.channels.twelve_leads`).
+
     Raises:
-        DataError: a signal file is missing, truncated or too long; the leads are not the standard twelve; or a
+        DataError: a signal file is missing, truncated or too long; I, II or one of V1 to V6 is not there; or a
             sample is marked as invalid and `allow_nan` is off (with it on, such samples are NaN).
     """
-    order = lead_order(header.path, (signal.name for signal in header.signals))
+    positions = find_leads(header.path, [signal.name for signal in header.signals])
     wanted = header.samples if samples is None else min(samples, header.samples)
     groups = [tuple(group) for _, group in groupby(header.signals, key=attrgetter("file"))]
-    digital = np.concatenate([_read_group(header, group, wanted) for group in groups])[order]
-    lines = [header.signals[i] for i in order]
-    baseline = np.array([line.baseline for line in lines], dtype=np.float32)
-    gain = np.array([line.gain for line in lines], dtype=np.float32)
-    signals = (digital.astype(np.float32) - baseline[:, None]) / gain[:, None]
-    lowest = np.array([-(2 ** (11 if line.format == 212 else 15)) for line in lines], dtype=np.int16)
-    invalid = digital == lowest[:, None]
-    if invalid.any() and not allow_nan:
-        lead = LEADS[int(np.argmax(invalid.any(axis=1)))]
-        raise DataError(f"{header.path}: lead {lead} has samples marked as invalid; leave the record out")
-    signals[invalid] = np.nan
-    return signals
+    digital = np.concatenate([_read_group(header, group, wanted) for group in groups])
+    leads = {}
+    for lead, position in positions.items():
+        line = header.signals[position]
+        invalid = digital[position] == -(2 ** (11 if line.format == 212 else 15))
+        if invalid.any() and not allow_nan:
+            raise DataError(f"{header.path}: lead {lead} has samples marked as invalid; leave the record out")
+        leads[lead] = (digital[position].astype(np.float32) - np.float32(line.baseline)) / np.float32(line.gain)
+        leads[lead][invalid] = np.nan
+    return twelve_leads(leads)
 
 
 def decode_16(data: bytes, count: int) -> np.ndarray:
@@ -153,24 +157,29 @@ def _parse_signal(line: str, path: Path) -> SignalLine:
     form = _FORMAT.fullmatch(fields[1]) if len(fields) > 1 else None
     gain = _GAIN.fullmatch(fields[2] if len(fields) > 2 else "0")
     if form is None or gain is None:
-        raise DataError(f"{path}: cannot make sense of the signal line {line!r}")
+        raise DataError(f"{path}: cannot make sense of the signal line {line[:80]!r}")
     number, frame, skew, offset = (int(text or 0) for text in form.groups())
     if number not in (16, 212) or frame > 1 or skew:
         raise DataError(
-            f"{path}: signal format {fields[1]} is not read; convert the record to format 16 (WFDB's xform)"
+            f"{path}: signal format {fields[1][:20]} is not read; convert the record to format 16 (WFDB's xform)"
         )
     if "/" in fields[0] or "\\" in fields[0]:
-        raise DataError(f"{path}: signal file {fields[0]} must lie beside its header")
+        raise DataError(f"{path}: signal file {fields[0][:80]} must lie beside its header")
     units = gain[3] or "mV"
-    if units.lower() not in _MILLIVOLTS:
-        raise DataError(f"{path}: unit {units} is not a voltage; ecgsdk reads mV, uV and V")
+    millivolts = millivolts_per_unit(units)
     try:
         baseline = int(gain[2] or (fields[4] if len(fields) > 4 else 0))
         per_unit = float(gain[1]) or DEFAULT_GAIN
     except ValueError:
-        raise DataError(f"{path}: cannot make sense of the signal line {line!r}") from None
+        raise DataError(f"{path}: cannot make sense of the signal line {line[:80]!r}") from None
     name = fields[8] if len(fields) > 8 else ""
-    return SignalLine(fields[0], number, offset, per_unit / _MILLIVOLTS[units.lower()], baseline, name)
+    if millivolts is None:
+        if lead_of(name) is not None:
+            raise DataError(f"{path}: unit {units[:20]} is not a voltage; ecgsdk reads nV, uV, mV and V")
+        millivolts = 1.0  # of a channel that is left out
+    if not 1e-9 < abs(per_unit / millivolts) < 1e12:
+        raise DataError(f"{path}: a gain of {gain[1]} in the signal line {line[:80]!r} is not possible")
+    return SignalLine(fields[0], number, offset, per_unit / millivolts, baseline, name)
 
 
 def _parse_comments(comments: list[str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from ecgsdk.validation.agreement import fixed
 from ecgsdk.validation.agreement import section as agreement
 from ecgsdk.validation.agreement.calls import FixedCalls
 from ecgsdk.validation.records import RATE
+from ecgsdk.validation.report.figures import metric_key
 from ecgsdk.validation.results import Failure, Measure, Sample, Section
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ __all__ = ["agreement_section", "plugin_section", "samples_section"]
 _MOST_RECORDS = 500
 """Records that a plugin's metric is given: it may be slow, and gets all of them at once."""
 
-_NO_FIXED = "no finished diagnostic model is installed or named; give one with --classifier NAME or onnx:FILE"
+_NO_FIXED = Failure("diagnostic models", "no finished one is installed; give one with --classifier NAME or onnx:FILE")
 
 
 def agreement_section(
@@ -37,7 +38,7 @@ def agreement_section(
 ) -> Section:
     """What each fixed classifier says of the real test records and of the synthetic ones that stand for them."""
     if not classifiers:
-        return Section("agreement", "Agreement of finished diagnostic models", notes=(_NO_FIXED,))
+        return Section("agreement", "Agreement of finished diagnostic models", failures=(_NO_FIXED,))
     outcomes, failures = [], []
     notes: list[str] = []
     for name, classifier in classifiers.items():
@@ -103,10 +104,9 @@ def plugin_section(data: DataSets, halves: tuple[np.ndarray, np.ndarray], plugin
 
 def _measures(name: str, about: str, value: Any, floor: Any, n: int) -> list[Measure]:
     both = [given if isinstance(given, Mapping) else {"": given} for given in (value, floor)]
-    key = name.replace("-", "_").replace(".", "_")
     return [
         Measure(
-            name="_".join(part for part in (key, figure) if part),
+            name="_".join(part for part in (metric_key(name), figure) if part),
             title=" ".join(part for part in (name, figure.replace("_", " ")) if part),
             value=float(both[0][figure]),
             floor=float(both[1][figure]) if figure in both[1] else None,

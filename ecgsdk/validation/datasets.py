@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ecgsdk.cohort import Cohort
 from ecgsdk.conditions import STATEMENTS, Condition
 from ecgsdk.errors import ConditionError, DataError, ModelError
 from ecgsdk.models import find_model
 from ecgsdk.readers import read_ecgs
-from ecgsdk.validation.records import RATE, Records, load_records
+from ecgsdk.readers.source import fitted
+from ecgsdk.validation.pairs import matched
+from ecgsdk.validation.records import RATE, SECONDS, Records, load_records
+from ecgsdk.validation.twins import joined, resyntheses, twins
 from ecgsdk.validation.utility.tasks import GROUP_TASKS, task_rows
-from ecgsdk.writers import open_writer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
+    from ecgsdk.cards import Card
     from ecgsdk.hookspecs import ECGGenerator
-    from ecgsdk.models import Card
     from ecgsdk.readers import ECGSource
+    from ecgsdk.synthesiser import Synthesiser
     from ecgsdk.validation.cache import Cache
     from ecgsdk.validation.progress import Progress
     from ecgsdk.validation.settings import Settings
 
-__all__ = ["DataSets", "Real", "askable", "from_file", "from_generator", "open_real"]
+__all__ = ["DataSets", "Real", "askable", "from_file", "from_generator", "from_synthesiser", "open_real"]
 
 _MEMBERS, _REFERENCE = 2_000, 4_000
 _TEST_SHARE = 0.25
-_FEWEST = 100
+_MATCHING = {
+    "twins": "{pairs} of {test} real test records have a synthetic twin: asked for with the same statements, age and "
+    "sex. The others' statements contradict each other.",
+    "resynthesised": "{pairs} of {test} real test records have a synthetic ECG that was made of them; the statements "
+    "of the others contradict each other. Members of the audit on privacy are the real ECGs of which the synthetic "
+    "ones that train were made.",
+    "others": "{pairs} of {test} real test records are matched with a synthetic one of the same standard groups. The "
+    "other synthetic records train, with the mix of diagnoses that they have.",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +73,9 @@ class DataSets:
             `test[matched[i]]`.
         twins: whether a matched synthetic record was asked for with all that is known of its real one; else the two
             are of the same standard groups only.
-        members, reference: real records of the generator's training, and others; None where they are not known.
+        resynthesised: whether each synthetic record was made from a real one; those that train from `train`.
+        members, reference: real records of the generator's training, or of which ECGs were made, and others; None where
+            they are not known.
         sources: the real and synthetic test records at their own rate, matched row by row.
         notes: what a reader must know about the data.
     """
@@ -79,6 +87,7 @@ class DataSets:
     multi: int
     matched: np.ndarray
     twins: bool
+    resynthesised: bool
     members: Records | None
     reference: Records | None
     sources: tuple[ECGSource, ECGSource]
@@ -149,37 +158,48 @@ def from_generator(
     """Real records, and the twins of them that the generator makes."""
     wanted = [real.train.conditions[i] for i in real.rows] + [real.test.conditions[i] for i in real.askable]
     asked = [condition for condition in (askable(row, generator) for row in wanted) if condition is not None]
-    path = cache.path("synthetic", _generation_facts(generator, asked, settings), ".h5")
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _generate(generator, asked, settings, path, progress)
-    made = replace(read_ecgs(path), name=generator.name)
+    made = twins(generator, asked, settings, cache, progress)
     for_train, for_test = made.select(range(len(real.rows))), made.select(range(len(real.rows), len(made)))
-    card = getattr(generator, "card", None)
-    return _together(real, real.multi, for_train, for_test, real.askable, card, settings, progress, twins=True)
+    members = _members(real, getattr(generator, "card", None), settings, progress)
+    return _together(real, real.multi, for_train, for_test, real.askable, members, settings, progress, made_as="twins")
+
+
+def from_synthesiser(
+    real: Real, synthesiser: Synthesiser, settings: Settings, cache: Cache, progress: Progress
+) -> DataSets:
+    """Real records, and what the synthesiser makes of each. Whose ECG is a source is what the audit is to tell."""
+    parts = real.train.select(real.rows.tolist()), real.test.select(real.askable.tolist())
+    source = joined([fitted(part, RATE, SECONDS) for part in parts])
+    made = resyntheses(synthesiser, source, settings, cache, progress)
+    for_train, for_test = made.select(range(len(real.rows))), made.select(range(len(real.rows), len(made)))
+    random = np.random.default_rng(settings.seed + 1)
+    others = random.permutation(np.setdiff1d(range(len(real.train)), real.rows))
+    members = _loaded_members(real.train, random.permutation(real.rows[: real.multi]), others, settings, progress)
+    return _together(
+        real, real.multi, for_train, for_test, real.askable, members, settings, progress, made_as="resynthesised"
+    )
 
 
 def from_file(real: Real, synthetic: ECGSource, settings: Settings, progress: Progress) -> DataSets:
-    """Real records, and the synthetic ones of a file: a quarter to test, each matched with a real one of its groups.
+    """Real records, and the synthetic ones of a file, of which some are matched with real test records of their groups.
+
+    The others train, in random order, whatever their groups are.
 
     Raises:
-        DataError: the file holds real ECGs, or too few.
+        DataError: the file does not say which model made it, or too few records can be matched.
     """
     if synthetic.provenance is None:
         raise DataError(f"{synthetic.name} does not say which model made it; give ECGs that `ecgsdk generate` wrote")
-    order = np.random.default_rng(settings.seed).permutation(len(synthetic))
-    kept_for_test = order[: min(int(_TEST_SHARE * len(order)), len(real.test))]
-    train = order[len(kept_for_test) :]
-    matched, chosen = _matched(real.test, synthetic, kept_for_test)
-    if len(matched) < _FEWEST or len(train) < _FEWEST:
-        raise DataError(f"{synthetic.name} has too few records of the real ECGs' groups; give 1,000 or more")
+    positions, chosen = matched(real.test, synthetic, settings.seed)
+    train = np.random.default_rng(settings.seed).permutation(np.setdiff1d(range(len(synthetic)), chosen))
     card = None
     with suppress(ModelError):
         model = find_model(synthetic.provenance.model)
         card = model.card if model.sha256 == synthetic.provenance.model_sha256 else None
     for_train, for_test = synthetic.select(train.tolist()), synthetic.select(chosen.tolist())
     multi = min(len(train), real.multi)
-    return _together(real, multi, for_train, for_test, matched, card, settings, progress, twins=False)
+    members = _members(real, card, settings, progress)
+    return _together(real, multi, for_train, for_test, positions, members, settings, progress, made_as="others")
 
 
 def _together(
@@ -187,26 +207,26 @@ def _together(
     multi: int,
     for_train: ECGSource,
     for_test: ECGSource,
-    matched: np.ndarray,
-    card: Card | None,
+    positions: np.ndarray,
+    members: tuple[Records | None, Records | None],
     settings: Settings,
     progress: Progress,
     *,
-    twins: bool,
+    made_as: Literal["twins", "resynthesised", "others"],
 ) -> DataSets:
-    members, reference = _members(real, card, settings, progress)
     data = DataSets(
         train=_load(real.train.select(real.rows.tolist()), "real ECGs to train on", progress),
         test=_load(real.test, "real ECGs to test on", progress),
         synthetic_train=_load(for_train, "synthetic ECGs", progress),
         synthetic_test=_load(for_test, "synthetic ECGs", progress),
         multi=multi,
-        matched=matched,
-        twins=twins,
-        members=members,
-        reference=reference,
-        sources=(real.test.select(matched.tolist()), for_test),
-        notes=(*real.notes, _matching_note(len(matched), len(real.test), twins)),
+        matched=positions,
+        twins=made_as != "others",
+        resynthesised=made_as == "resynthesised",
+        members=members[0],
+        reference=members[1],
+        sources=(real.test.select(positions.tolist()), for_test),
+        notes=(*real.notes, _MATCHING[made_as].format(pairs=len(positions), test=len(real.test))),
     )
     data.check()
     return data
@@ -214,9 +234,9 @@ def _together(
 
 def _parts(settings: Settings) -> tuple[ECGSource, ECGSource, tuple[str, ...]]:
     """Records to train on and to test on, without one in common."""
-    source = read_ecgs(settings.real)
+    source = _read_real(settings.real, settings)
     if settings.real_test is not None:
-        return source, read_ecgs(settings.real_test), ()
+        return source, _read_real(settings.real_test, settings), ()
     if None not in source.folds:
         folds = np.array(source.folds)
         train, test = (np.flatnonzero(np.isin(folds, part)) for part in (settings.train_folds, settings.test_folds))
@@ -230,6 +250,17 @@ def _parts(settings: Settings) -> tuple[ECGSource, ECGSource, tuple[str, ...]]:
     return source.select(order[:cut].tolist()), source.select(order[cut:].tolist()), (note,)
 
 
+def _read_real(path: str, settings: Settings) -> ECGSource:
+    return read_ecgs(
+        path,
+        sampling_rate=settings.sampling_rate,
+        seconds=SECONDS,
+        input_rate=settings.input_rate,
+        input_unit=settings.input_unit,
+        input_leads=settings.input_leads,
+    )
+
+
 def _more_of_the_groups(source: ECGSource, others: np.ndarray, most: int) -> np.ndarray:
     """Further records for the binary tasks, whose groups are rare: at most `most` of each group, none twice."""
     conditions = [source.conditions[i] for i in others]
@@ -238,23 +269,13 @@ def _more_of_the_groups(source: ECGSource, others: np.ndarray, most: int) -> np.
     return others[sorted(chosen)]
 
 
-def _matched(test: ECGSource, synthetic: ECGSource, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of a real and a synthetic record of the same standard groups, each record at most once."""
-    free = defaultdict(list)
-    for position in candidates[::-1]:
-        free[synthetic.conditions[position].groups()].append(int(position))
-    pairs = [(i, free[c.groups()].pop()) for i, c in enumerate(test.conditions) if c.groups() and free[c.groups()]]
-    both = np.array(pairs, dtype=int).reshape(-1, 2)
-    return both[:, 0], both[:, 1]
-
-
 def _members(
     real: Real, card: Card | None, settings: Settings, progress: Progress
 ) -> tuple[Records | None, Records | None]:
-    """Records that the generator was trained on, and others to calibrate with, as far as it is known."""
+    """Records that the generator was trained on, and others to compare with, as far as known and asked for."""
     random = np.random.default_rng(settings.seed + 1)
     if settings.members is not None:
-        source = read_ecgs(settings.members)
+        source = _read_real(settings.members, settings)
         order = random.permutation(len(source))
     elif card is not None and real.has_folds and set(settings.train_folds) <= set(card.data.get("folds", ())):
         # Held-out records have a twin among the synthetic ones; members without one would look less known.
@@ -266,39 +287,21 @@ def _members(
     else:
         return None, None
     members = min(_MEMBERS, len(order) // 3)
-    parts = order[:members], random.permutation(order[members:])[:_REFERENCE]
+    others = random.permutation(order[members:])
+    return _loaded_members(source, order[:members], others, settings, progress)
+
+
+def _loaded_members(
+    source: ECGSource, members: np.ndarray, others: np.ndarray, settings: Settings, progress: Progress
+) -> tuple[Records | None, Records | None]:
+    """The first of both, where a section needs them."""
+    if not {"privacy", "fidelity"} & set(settings.sections) or not len(members) or not len(others):
+        return None, None
+    parts = members[:_MEMBERS], others[:_REFERENCE]
     loaded = [_load(source.select(part.tolist()), "ECGs of the generator's training", progress) for part in parts]
     return loaded[0], loaded[1]
-
-
-def _generation_facts(generator: ECGGenerator, asked: Sequence[Condition], settings: Settings) -> dict[str, object]:
-    provenance = generator.provenance(seed=settings.seed, steps=settings.steps)
-    return {"provenance": provenance.as_dict(), "asked": [condition.as_dict() for condition in asked]}
-
-
-def _generate(
-    generator: ECGGenerator, asked: Sequence[Condition], settings: Settings, path: Path, progress: Progress
-) -> None:
-    rate = RATE if RATE in generator.sampling_rates else generator.sampling_rates[0]
-    seed, steps = settings.seed, settings.steps
-    batches = generator.generate(Cohort.from_conditions(asked), len(asked), seed=seed, sampling_rate=rate, steps=steps)
-    provenance = generator.provenance(seed=seed, steps=steps)
-    writer = open_writer(path, "hdf5", sampling_rate=rate, total=len(asked), provenance=provenance)
-    with writer as sink, progress("generating synthetic ECGs", len(asked)) as advance:
-        for batch in batches:
-            sink.write(batch)
-            advance(len(batch))
 
 
 def _load(source: ECGSource, what: str, progress: Progress) -> Records:
     with progress(f"reading {what}", len(source)) as advance:
         return load_records(source, advance)
-
-
-def _matching_note(matched: int, test: int, twins: bool) -> str:
-    if twins:
-        return (
-            f"{matched} of {test} real test records have a synthetic twin: asked for with the same statements, age and "
-            "sex. The others' statements contradict each other."
-        )
-    return f"{matched} of {test} real test records are matched with a synthetic one of the same standard groups."

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecgsdk.errors import DataError
-from ecgsdk.leads import LEADS, to_eight, to_twelve
+from ecgsdk.leads import INDEPENDENT_LEADS, LEADS, to_eight, to_twelve
 from ecgsdk.readers.source import fitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from ecgsdk.batch import ECGBatch
     from ecgsdk.conditions import Condition
     from ecgsdk.readers.source import ECGSource
 
@@ -62,12 +63,18 @@ class Records:
 
     def select(self, positions: Sequence[int] | np.ndarray) -> Records:
         """Only these records, in this order."""
+        # A range gives a view: the largest selections of the suite are the first so many records.
+        rows: slice | np.ndarray
+        if isinstance(positions, range) and positions.step == 1:
+            rows = slice(positions.start, positions.stop)
+        else:
+            rows = np.asarray(positions, dtype=int)
         return replace(
             self,
             conditions=tuple(self.conditions[i] for i in positions),
             identifiers=tuple(self.identifiers[i] for i in positions),
-            microvolts=self.microvolts[np.asarray(positions, dtype=int)],
-            residuals=self.residuals[np.asarray(positions, dtype=int)],
+            microvolts=self.microvolts[rows],
+            residuals=self.residuals[rows],
             digests=tuple(self.digests[i] for i in positions),
         )
 
@@ -96,7 +103,7 @@ def load_records(source: ECGSource, advance: Callable[[int], object] = lambda n:
         advance: is told the number of records read, batch by batch.
 
     Raises:
-        DataError: a record cannot be read, is shorter, holds what is no number, or goes beyond 32.767 mV.
+        DataError: a record cannot be read, is shorter, holds what is no number (NaN), or goes beyond 32.767 mV.
     """
     source = fitted(source, RATE, SECONDS)
     microvolts = np.empty((len(source), 8, source.samples), dtype=np.int16)
@@ -105,7 +112,7 @@ def load_records(source: ECGSource, advance: Callable[[int], object] = lambda n:
     done = 0
     for batch in source.batches(_BATCH):
         eight = to_eight(batch.signals)
-        _check(source.name, batch.identifiers, eight)
+        _check(source.name, batch, eight)
         rows = slice(done, done + len(batch))
         microvolts[rows] = np.rint(eight * 1000)
         residuals[rows] = np.abs(batch.signals - to_twelve(eight)).max(axis=(1, 2)) * 1000
@@ -137,10 +144,18 @@ def _digests(microvolts: np.ndarray) -> tuple[str, ...]:
     return tuple(hashlib.blake2b(record.tobytes(), digest_size=16).hexdigest() for record in microvolts)
 
 
-def _check(name: str, identifiers: Sequence[str], eight: np.ndarray) -> None:
-    wrong = ~(np.abs(eight) * 1000 <= _LARGEST_UV).all(axis=(1, 2))  # NaN compares as false
-    if wrong.any():
-        where = identifiers[int(np.argmax(wrong))]
+def _check(name: str, batch: ECGBatch, eight: np.ndarray) -> None:
+    missing = np.isnan(batch.signals)
+    if missing.any():
+        record, lead, sample = np.argwhere(missing)[0]
         raise DataError(
-            f"{name}, record {where}: no number, or beyond 32.767 mV; leave the record out or mend its unit"
+            f"{name}, record {batch.identifiers[record]}: lead {LEADS[lead]} has no number (NaN) at {sample / RATE:g} "
+            "s; fill the gap or leave the record out"
+        )
+    highest = np.abs(eight).max(axis=2)
+    if highest.max() * 1000 > _LARGEST_UV:
+        record, lead = np.unravel_index(np.argmax(highest), highest.shape)
+        raise DataError(
+            f"{name}, record {batch.identifiers[record]}: lead {INDEPENDENT_LEADS[lead]} reaches "
+            f"{highest[record, lead]:g} mV, beyond {_LARGEST_UV / 1000:g} mV; mend its unit or leave the record out"
         )

@@ -27,9 +27,11 @@ class Settings:
         real: real ECGs: a PTB-XL folder or anything that `read_ecgs` understands.
         synthetic: a file or folder of synthetic ECGs; or
         generator: a model or registered generator, which is asked for a twin of each real record: an ECG of the same
-            statements, age and sex. Without either: the shipped model.
+            statements, age and sex; or a synthesiser, which makes one of each real record. Without either: the shipped
+            generator.
         real_test: real ECGs to test on, where `real` has no folds.
         members: real ECGs that the generator was trained on; default: the training folds, if its card says so.
+        sampling_rate, input_rate, input_unit, input_leads: of the real ECGs, as for `ecgsdk.read_ecgs`.
         train_folds, test_folds: of `real`.
         sections: parts of the report.
         classifiers: names, or "onnx:FILE"; None: all that are installed.
@@ -40,6 +42,7 @@ class Settings:
         seeds: trainings of each classifier.
         seed: of all that is drawn.
         steps: flow evaluations of the generator; None: its default.
+        strength: how far a synthesiser's ECGs are from their sources.
         device: where the generator runs.
     """
 
@@ -48,6 +51,10 @@ class Settings:
     generator: str | None = None
     real_test: str | None = None
     members: str | None = None
+    sampling_rate: float | None = None
+    input_rate: float | None = None
+    input_unit: str | None = None
+    input_leads: tuple[str, ...] | None = None
     train_folds: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
     test_folds: tuple[int, ...] = (9,)
     sections: tuple[str, ...] = SECTIONS
@@ -59,6 +66,7 @@ class Settings:
     seeds: int = 1
     seed: int = 0
     steps: int | None = None
+    strength: float = 1.0
     device: str = "auto"
 
     def __post_init__(self) -> None:

@@ -17,8 +17,8 @@ BASELINE_HZ = (0.3, 0.7)
 def without_baseline(signals: np.ndarray, rate: float) -> np.ndarray:
     """Signals without their slow wander, and with no shift in time.
 
-    Frequencies are weighted by half a cosine that rises from 0 to 1 between `BASELINE_HZ`, around the 0.5 Hz that is the
-    lower end of an ECG monitor's band (IEC 60601-2-27). The ends are mirrored.
+    Frequencies are weighted by half a cosine that rises from 0 to 1 between `BASELINE_HZ`, around 0.5 Hz, below which
+    an ECG monitor's filters begin. The ends are mirrored.
 
     Args:
         signals: shape (..., samples).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -14,22 +15,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import ecgsdk
-from ecgsdk.errors import EcgsdkError
+from ecgsdk.cards import kind_of
+from ecgsdk.errors import EcgsdkError, ModelError
 from ecgsdk.plugins import Plugins, installed_plugins
 from ecgsdk.readers import read_ecgs
-from ecgsdk.validation import privacy
 from ecgsdk.validation.cache import Cache
 from ecgsdk.validation.comparisons import agreement_section, plugin_section, samples_section
-from ecgsdk.validation.datasets import DataSets, from_file, from_generator, open_real
+from ecgsdk.validation.datasets import DataSets, from_file, from_generator, from_synthesiser, open_real
 from ecgsdk.validation.fidelity import section as fidelity
 from ecgsdk.validation.fidelity.encoder import Encoder, load_encoder
 from ecgsdk.validation.measure import measure_profile
 from ecgsdk.validation.physiology import section as physiology
+from ecgsdk.validation.privacy import audit as privacy
 from ecgsdk.validation.progress import Progress, no_progress
 from ecgsdk.validation.records import RATE, join, replaced
 from ecgsdk.validation.report.verdict import findings
 from ecgsdk.validation.results import Failure, Report, Section
-from ecgsdk.validation.utility.outcomes import AugmentationPoint, augmentation, outcomes
+from ecgsdk.validation.utility.outcomes import AUGMENTED_SIZES, AugmentationPoint, augmentation, outcomes
 from ecgsdk.validation.utility.roster import Roster, call_roster
 from ecgsdk.validation.utility.section import section as utility_section
 from ecgsdk.validation.utility.two_sample import two_sample_test
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from ecgsdk.validation.profile import Profile
     from ecgsdk.validation.records import Records
     from ecgsdk.validation.settings import Settings
+    from ecgsdk.validation.utility.trainings import Trainer
 
 __all__ = ["validate"]
 
@@ -97,8 +100,17 @@ def _data(settings: Settings, cache: Cache, progress: Progress) -> DataSets:
     real = open_real(settings)
     if settings.synthetic is not None:
         return from_file(real, read_ecgs(settings.synthetic), settings, progress)
+    if _is_synthesiser(settings.generator):
+        synthesiser = ecgsdk.load_synthesiser(settings.generator, device=settings.device)
+        return from_synthesiser(real, synthesiser, settings, cache, progress)
     generator = ecgsdk.load_generator(settings.generator, device=settings.device)
     return from_generator(real, generator, settings, cache, progress)
+
+
+def _is_synthesiser(name: str | None) -> bool:
+    with suppress(ModelError):  # it may be a plugin's, and is looked for again
+        return name is not None and kind_of(ecgsdk.find_model(name, kind=None).card) == "synthesiser"
+    return False
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,11 +167,12 @@ def _guarded(name: str, run: _Run) -> Section:
 
 
 def _utility(run: _Run) -> Section:
-    found, failures = outcomes(run.data, run.roster.trainers, run.settings, run.cache, run.progress)
-    points: list[AugmentationPoint] = []
+    found, failures, notes = outcomes(run.data, run.roster.trainers, run.settings, run.cache, run.progress)
     trainer = None if run.settings.augmentation is None else run.roster.preferred(run.settings.augmentation)
+    points: list[AugmentationPoint] = []
     if trainer is not None:
-        points = augmentation(run.data, trainer, run.settings, run.cache, run.progress)
+        points, lacking = _augmentation(run, trainer)
+        failures += lacking
     if not run.roster.trainers:
         failures.append(Failure("classifiers", 'none can be trained; run `pip install "ecgsdk-classifiers[all]"`'))
     return utility_section(
@@ -167,8 +180,21 @@ def _utility(run: _Run) -> Section:
         points,
         augmented=trainer.name if trainer else "",
         failures=(*run.roster.failures, *failures),
+        notes=notes,
         seed=run.settings.seed,
     )
+
+
+def _augmentation(run: _Run, trainer: Trainer) -> tuple[list[AugmentationPoint], list[Failure]]:
+    """The augmentation curve, or why there is none."""
+    try:
+        points = augmentation(run.data, trainer, run.settings, run.cache, run.progress)
+    except EcgsdkError as error:
+        return [], [Failure("augmentation curve", str(error))]
+    if points:
+        return points, []
+    why = f"{AUGMENTED_SIZES[0]} real training records are needed, and labels to learn; there are {run.data.multi}"
+    return [], [Failure("augmentation curve", f"{why} records to train on; give more ECGs or a higher --records")]
 
 
 def _fidelity(run: _Run) -> Section:
@@ -212,11 +238,20 @@ def _privacy(run: _Run) -> Section:
     return privacy.section(
         members,
         run.profile(data.test, "real ECGs"),
-        run.profile(join(data.synthetic_train, data.synthetic_test), "synthetic ECGs"),
+        run.profile(_published(data), "synthetic ECGs"),
         run.reference,
         control=run.profile(_planted(data.members, run.settings.seed), "planted copies"),
         seed=run.settings.seed,
     )
+
+
+def _published(data: DataSets) -> Records:
+    """Synthetic records in which members and non-members are alike, but for what gives members away.
+
+    A generator was asked for the conditions of both; of a synthesiser, the records that were made of members alone are
+    what would be published.
+    """
+    return data.synthetic_train if data.resynthesised else join(data.synthetic_train, data.synthetic_test)
 
 
 def _planted(members: Records, seed: int) -> Records:
@@ -226,7 +261,10 @@ def _planted(members: Records, seed: int) -> Records:
 
 
 def _agreement(run: _Run) -> Section:
-    return agreement_section(run.data, run.roster.fixed, seed=run.settings.seed, progress=run.progress)
+    section = agreement_section(run.data, run.roster.fixed, seed=run.settings.seed, progress=run.progress)
+    if "utility" in run.settings.sections:  # which names them
+        return section
+    return replace(section, failures=(*run.roster.failures, *section.failures))
 
 
 def _plugins(run: _Run) -> Section:

@@ -38,11 +38,13 @@ def load_onnx_classifier(path: str | Path, *, device: str = "auto") -> OnnxClass
         RuntimeSetupError: no ONNX Runtime is installed, or CUDA is asked for and not there.
     """
     path = Path(path)
-    description = OnnxDescription.from_json(path.with_suffix(".json"))
+    beside = path.with_suffix(".json")
     try:
         graph = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from None
+        what = f"name an ONNX file that has its description, {beside.name}, beside it"
+        raise ModelError(f"cannot read {path}: {error.strerror}; {what}") from None
+    description = OnnxDescription.from_json(beside)
     try:
         session = open_session(graph, device=device)
     except ModelError as error:

@@ -6,7 +6,8 @@ Whatever has a default may be left out; nothing else is understood:
     sampling_rate   Hz
     leads           names of standard leads, in the model's order
     units           "mV" or "uV"
-    statements      {label: [SCP-ECG statements any of which make it true]}; default: no label is compared
+    statements      {label: [SCP-ECG statements any of which make it true]}, or null for a label that none does; labels
+                    that are left out are not compared either
     thresholds      {label: probability from which on it is called}; default 0.5
     seconds         length of an ECG; default: the graph's, or whole records
     layout          "leads-first" (records, leads, samples), the default, or "samples-first"
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from ecgsdk.conditions import check_known
 from ecgsdk.errors import ConditionError, DataError, ModelError
 from ecgsdk.leads import standard_lead
+from ecgsdk.validation.agreement.scp_codes import SCP_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -163,7 +165,14 @@ def _by_label(key: str, value: Any) -> dict[str, Any]:
 
 
 def _statements(key: str, value: Any) -> dict[str, tuple[str, ...]]:
-    return {label: _names(f"{key} of {label!r}", codes) for label, codes in _by_label(key, value).items()}
+    given = {label: codes for label, codes in _by_label(key, value).items() if codes is not None}
+    read = {label: _names(f"{key} of {label!r}", codes) for label, codes in given.items()}
+    for label, codes in read.items():
+        try:
+            check_known("statement", codes, SCP_CODES)
+        except ConditionError as error:
+            raise _Wrong(f"{key} of {label!r}: {error} (null for a label that no statement stands for)") from None
+    return {label: read.get(label, ()) for label in value}
 
 
 def _thresholds(key: str, value: Any) -> dict[str, float]:

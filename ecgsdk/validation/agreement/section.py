@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +17,7 @@ from ecgsdk.validation.agreement.calls import (
     record_pairs,
     split_rates,
 )
+from ecgsdk.validation.report.figures import classifier_keys
 from ecgsdk.validation.results import Chart, Failure, Measure, Section, Series, Table
 from ecgsdk.validation.scores import auroc, bootstrap_interval
 
@@ -56,7 +55,7 @@ def section(
         seed: of bootstrap resamples and halves.
     """
     measures, tables, charts, remarks = [], [], [], list(notes)
-    for key, outcome in zip(_keys_of([outcome.name for outcome in outcomes]), outcomes):
+    for key, outcome in zip(classifier_keys([outcome.name for outcome in outcomes]), outcomes):
         rates = _group_rates(outcome, seed)
         pairs, floor = _pairs(outcome)
         measures += [
@@ -316,18 +315,6 @@ def _pairs(outcome: FixedCalls) -> tuple[np.ndarray, np.ndarray]:
     keys = [frozenset(condition.statements) for condition in outcome.synthetic_conditions]
     shared = np.array([number > 1 for number in map(Counter(keys).__getitem__, keys)], dtype=bool)
     return record_pairs(real[shared], synthetic[shared]), matched_pairs(real, keys)
-
-
-def _keys_of(names: Sequence[str]) -> list[str]:
-    """Each classifier's name as a part of names of measures, none twice."""
-    keys: list[str] = []
-    for name in names:
-        key = plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "classifier"
-        number = count(2)
-        while key in keys:
-            key = f"{plain}_{next(number)}"
-        keys.append(key)
-    return keys
 
 
 def _same(pairs: np.ndarray) -> np.ndarray:

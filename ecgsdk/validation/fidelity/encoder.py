@@ -15,7 +15,8 @@ from ecgsdk.runtime import available_cores, open_session
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ecgsdk.models import EncoderCard, Model
+    from ecgsdk.cards import EncoderCard
+    from ecgsdk.models import Model
 
 __all__ = ["Encoder", "load_encoder"]
 

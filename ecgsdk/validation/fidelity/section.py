@@ -61,7 +61,9 @@ def section(
     n = min(map(len, (*real, *synthetic)))
     if n < FEWEST:
         failure = Failure(
-            "fidelity", f"{n} records a set are too few; give {2 * FEWEST} real and synthetic ones or more"
+            "fidelity",
+            f"{2 * FEWEST} real test records with a synthetic partner are needed, in two halves of {FEWEST}; the "
+            f"smaller half has {n}; give more real ECGs to test on, and synthetic ones of their groups",
         )
         return Section("fidelity", "Fidelity", _ABOUT, failures=(failure,))
     first, second, made_first, made_second = (RecordSet.of(part, n, seed) for part in (*real, *synthetic))

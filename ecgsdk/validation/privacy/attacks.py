@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgsdk.validation.neighbours import SHIFTED
+from ecgsdk.validation.privacy.neighbours import SHIFTED
 from ecgsdk.validation.scores import auroc, bootstrap_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ecgsdk.validation.neighbours import Neighbours
+    from ecgsdk.validation.privacy.neighbours import Neighbours
 
 __all__ = [
     "ATTACKS",

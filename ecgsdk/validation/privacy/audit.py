@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecgsdk.leads import to_eight, to_twelve
-from ecgsdk.validation.attacks import NEAREST, Attempt, attempts
-from ecgsdk.validation.memorisation import copying
-from ecgsdk.validation.neighbours import merge, nearest, search, views
-from ecgsdk.validation.privacy_section import Audit, audit_section
+from ecgsdk.validation.privacy.attacks import NEAREST, Attempt, attempts
+from ecgsdk.validation.privacy.memorisation import copying
+from ecgsdk.validation.privacy.neighbours import merge, nearest, search, views
+from ecgsdk.validation.privacy.section import Audit, audit_section
 from ecgsdk.validation.results import Failure, Section
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgsdk.validation.neighbours import VIEWS, merge, nearest
+from ecgsdk.validation.privacy.neighbours import VIEWS, merge, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ecgsdk.validation.neighbours import Neighbours
+    from ecgsdk.validation.privacy.neighbours import Neighbours
 
 __all__ = ["Copying", "copying", "memorisation_ratio", "nearer_share", "share_interval"]
 

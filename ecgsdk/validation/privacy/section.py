@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgsdk.validation.attacks import ATTACKS, VIEW_TITLES, best, excess
-from ecgsdk.validation.memorisation import share_interval
-from ecgsdk.validation.results import Chart, Measure, Section, Series, Table
+from ecgsdk.validation.privacy.attacks import ATTACKS, VIEW_TITLES, best, excess
+from ecgsdk.validation.privacy.memorisation import share_interval
+from ecgsdk.validation.results import Chart, Failure, Measure, Section, Series, Table
 from ecgsdk.validation.scores import roc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ecgsdk.validation.attacks import Attempt
-    from ecgsdk.validation.memorisation import Copying
+    from ecgsdk.validation.privacy.attacks import Attempt
+    from ecgsdk.validation.privacy.memorisation import Copying
 
 __all__ = ["Audit", "audit_section"]
 
@@ -69,6 +69,7 @@ def audit_section(audit: Audit, *, seed: int = 0, seconds: float = 0.0) -> Secti
         tables=(_attack_table(audit, seed), _copying_table(audit), _closest_table(audit)),
         charts=(_roc_chart(audit),),
         notes=tuple(_notes(audit)),
+        failures=tuple(_failures(audit)),
         seconds=seconds,
     )
 
@@ -345,7 +346,12 @@ def _power_note(audit: Audit) -> str:
         return "No copies were planted, so it is not known what this audit would have found."
     found, ours = recovered(audit), best(audit.tried, "random", _RATES["1"])
     caught = best(audit.planted, "random", _RATES["1"])
-    if caught is None or ours is None or not found >= _POWER:
+    if caught is None or ours is None:
+        return (
+            "It was not measured whether the audit finds the copies that were planted on purpose: "
+            f"{_fewest(audit)}. That it finds nothing means nothing."
+        )
+    if found < _POWER:
         return (
             "The audit has no power at this size: it misses most copies that were planted on purpose. That it finds "
             "nothing means nothing; give more records."
@@ -354,6 +360,17 @@ def _power_note(audit: Audit) -> str:
         f"A generator that copied {audit.copies} of {int(audit.labels.sum())} training records would show "
         f"{100 * caught.rate(0.01):.1f} % found at 1 % false alarms; this one shows {100 * ours.rate(0.01):.1f} %."
     )
+
+
+def _failures(audit: Audit) -> list[Failure]:
+    if best(audit.tried, "random", _RATES["1"]) is not None:
+        return []
+    return [Failure("records found at 1 % false alarms", _fewest(audit))]
+
+
+def _fewest(audit: Audit) -> str:
+    """How many held-out records there are, and how many the rate of 1 % needs."""
+    return f"{int((~audit.labels).sum())} held-out records are too few; give {round(1 / _RATES['1'])} or more"
 
 
 def _title(attack: Attempt | None) -> str:

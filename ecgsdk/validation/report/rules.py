@@ -5,6 +5,8 @@ The bounds are this suite's choice; docs/report.md says why each is where it is.
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -13,10 +15,27 @@ from ecgsdk.validation.report.rounding import finite
 if TYPE_CHECKING:
     from ecgsdk.validation.results import Level
 
-__all__ = ["CONTROL", "RULES", "Reading", "Rule"]
+__all__ = ["ANY_CLASSIFIER", "CONTROL", "RULES", "Reading", "Rule"]
 
-Reading = Literal["value", "times the floor", "above the floor", "below the floor", "distance from half"]
-"""What of a measure is held against the bounds; the distance from half is the greater of value and 1 − value."""
+Reading = Literal[
+    "value",
+    "value beyond chance",
+    "times the floor",
+    "above the floor",
+    "below the floor",
+    "beyond the floor",
+    "distance from the floor",
+    "distance from half",
+]
+"""What of a measure is held against the bounds.
+
+Beyond chance: the value, but 0 unless its 95 % interval lies above 0. Beyond the floor: √(value² − floor²), which is
+what is left of a difference when as much chance as the floor has is taken off. Distance from half: the greater of value
+and 1 − value.
+"""
+
+ANY_CLASSIFIER = "NAME"
+"""Stands in the name of a rule's measure for the classifier, of which there may be several."""
 
 CONTROL = "leak_control_found"
 """The measure that shows whether the attacks would find a leak."""
@@ -24,6 +43,7 @@ CONTROL = "leak_control_found"
 _PLAIN = ("", "", "")
 _ONLY = ("", "", "only ")
 _SIGNS = ("At most faint signs", "Weak signs", "Clear signs")
+_BEYOND_CHANCE = ("No signs beyond chance", "Faint signs", "Clear signs")
 _HALF = "AUC {value}, where 0.5 is guessing"
 
 
@@ -32,17 +52,20 @@ class Rule:
     """How one measure becomes a finding.
 
     Attributes:
-        measure: its name.
+        measure: its name; one with `ANY_CLASSIFIER` in it stands for the measures of all classifiers.
         section: where it is expected.
         topic: what it tells, to be named where it was not measured.
         good, fair: bounds of the reading, both still in; more is better where good is the greater one.
-        sentence: in which {value} and {floor} stand for the measure's, rounded and with their unit, {times} for value /
-            floor, {word}, {end} and {detail} for what follows.
+        sentence: in which {value} and {floor} stand for the measure's, rounded and with their unit, {low} and {high}
+            for the ends of its interval, {times} for value / floor, {who} for the classifier, {word}, {end} and
+            {detail} for what follows.
         words, ends: for good, fair and poor.
         detail: in which {NAME} stands for the value of another measure; left out where one of them is missing.
         reading: what is held against the bounds.
         floor_of: the measure whose value is the floor, where it is not the measure's own.
         required: whether its absence is a finding, too.
+        needs_control: whether a good level counts only if the attacks find a leak that was put there (`CONTROL`).
+        highest_floor: above it chance hides what the bounds would tell apart, and the level is unknown.
     """
 
     measure: str
@@ -57,21 +80,34 @@ class Rule:
     reading: Reading = "value"
     floor_of: str = ""
     required: bool = True
+    needs_control: bool = False
+    highest_floor: float = math.inf
 
-    def read(self, value: float | None, floor: float | None) -> float | None:
-        """What is held against the bounds, None where it cannot be known."""
-        value, floor = finite(value), finite(floor)
+    def applies(self, name: str) -> bool:
+        """Whether a measure of that name is meant."""
+        return re.fullmatch(self.measure.replace(ANY_CLASSIFIER, ".+"), name) is not None
+
+    def read(self, value: float | None, floor: float | None, low: float | None = None) -> float | None:
+        """What is held against the bounds, None where it cannot be known; `low` is the lower end of the interval."""
+        value, floor, low = finite(value), finite(floor), finite(low)
         if value is None:
             return None
         if self.reading == "value":
             return value
+        if self.reading == "value beyond chance":
+            return value if low is None or low > 0 else 0.0
         if self.reading == "distance from half":
             return max(value, 1 - value)
-        if floor is None:
-            return None
-        if self.reading in ("above the floor", "below the floor"):
-            return value - floor if self.reading == "above the floor" else floor - value
-        return value / floor if floor > 0 else None
+        return None if floor is None else self._beside(value, floor)
+
+    def _beside(self, value: float, floor: float) -> float | None:
+        """The readings that hold the value against its floor."""
+        if self.reading == "times the floor":
+            return value / floor if floor > 0 else None
+        if self.reading == "beyond the floor":
+            return math.sqrt(max(0.0, value**2 - floor**2))
+        difference = value - floor
+        return {"above the floor": difference, "below the floor": -difference}.get(self.reading, abs(difference))
 
     def level(self, reading: float) -> Level:
         """The level of a reading, to nine decimals: 0.53 is 0.03 above 0.5."""
@@ -193,27 +229,31 @@ RULES: tuple[Rule, ...] = (
         words=("fit", "fit roughly", "do not fit"),
     ),
     Rule(
-        "membership_auc",
+        "membership_auc_excess",
         "privacy",
         "whether an attack can tell who was trained on",
-        good=0.03,
-        fair=0.10,
-        sentence="{word} that the synthetic ECGs give away whose ECGs were trained on: the best of the attacks tried "
-        "reaches an AUC of {value}, and {floor} where there is nothing to find.",
-        words=_SIGNS,
-        reading="above the floor",
+        good=0.0,
+        fair=0.05,
+        sentence="{word} that the synthetic ECGs give away whose ECGs were trained on: an attack chosen beforehand has "
+        "an AUC higher by {value} (95 % interval {low} to {high}) than where there is nothing to find{detail}.",
+        words=_BEYOND_CHANCE,
+        detail="; the best of the attacks tried reaches {membership_auc}",
+        reading="value beyond chance",
+        needs_control=True,
     ),
     Rule(
-        "membership_auc_isolated",
+        "membership_auc_excess_isolated",
         "privacy",
         "whether an attack can tell which unusual records were trained on",
-        good=0.03,
-        fair=0.10,
-        sentence="{word} that they give away the most unusual of those ECGs: the best attack reaches an AUC of "
-        "{value}, and {floor} where there is nothing to find.",
-        words=_SIGNS,
-        reading="above the floor",
+        good=0.0,
+        fair=0.05,
+        sentence="{word} that they give away the most unusual of those ECGs: for these the AUC is higher by {value} "
+        "(95 % interval {low} to {high}){detail}.",
+        words=_BEYOND_CHANCE,
+        detail="; the best attack reaches {membership_auc_isolated}",
+        reading="value beyond chance",
         required=False,
+        needs_control=True,
     ),
     Rule(
         "membership_tpr_1",
@@ -225,6 +265,7 @@ RULES: tuple[Rule, ...] = (
         "{value} of the training records, and {floor} where there is nothing to find.",
         words=_SIGNS,
         reading="above the floor",
+        needs_control=True,
     ),
     Rule(
         "memorisation_ratio",
@@ -236,6 +277,7 @@ RULES: tuple[Rule, ...] = (
         "other, and {floor} of real ECGs that were not trained on.",
         words=_SIGNS,
         reading="above the floor",
+        needs_control=True,
     ),
     Rule(
         CONTROL,
@@ -246,6 +288,35 @@ RULES: tuple[Rule, ...] = (
         sentence="The attacks {word} training records that were planted among the synthetic ECGs, slightly changed: "
         "{value} of them at 1 % false alarms.",
         words=("find most of the", "miss many of the", "miss most of the"),
+    ),
+    Rule(
+        f"agreement_{ANY_CLASSIFIER}_call_rate_difference",
+        "agreement",
+        "whether diagnostic models call on synthetic ECGs what they call on real ones",
+        good=2.0,
+        fair=5.0,
+        sentence="`{who}` {word} on the synthetic ECGs as on real ones of the same groups: how often it makes a call "
+        "differs by {value} of the ECGs on average, and by {floor} between halves of the real ones{end}.",
+        words=("makes about the same calls", "makes partly the same calls", "does not make the same calls"),
+        ends=("", "", "; what it does on them says little about real ECGs"),
+        reading="beyond the floor",
+        highest_floor=5.0,
+    ),
+    Rule(
+        f"agreement_{ANY_CLASSIFIER}_auroc",
+        "agreement",
+        "whether diagnostic models recognise on synthetic ECGs what they recognise on real ones",
+        good=0.02,
+        fair=0.05,
+        sentence="`{who}` recognises conditions {word}: its mean AUROC is {value} on the synthetic ECGs, against the "
+        "statements asked for, and {floor} on the real ones.",
+        words=(
+            "on synthetic ECGs as on real ones",
+            "a little differently on synthetic ECGs than on real ones",
+            "differently on synthetic ECGs than on real ones",
+        ),
+        reading="distance from the floor",
+        required=False,
     ),
 )
 """All rules, in the order of the verdict."""

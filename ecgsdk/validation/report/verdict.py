@@ -1,7 +1,7 @@
 """The verdict: measures become plain sentences, by the table of rules.
 
 A sentence says what was measured and no more: finding little is called "at most faint signs", and where too few
-records leave it open, or the attacks could not have found anything, no level is given.
+records leave it open, or it is not known that the attacks would have found anything, no level is given.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["findings"]
 
 _LEVELS: tuple[Level, ...] = ("good", "fair", "poor")
-_NEED_CONTROL = ("membership_auc", "membership_auc_isolated", "membership_tpr_1")
 
 
 def findings(sections: Sequence[Section], rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
-    """The verdict: a finding for each rule whose measure is there, and one for each section that lacks required ones.
+    """The verdict: a finding for each measure that a rule is for, and one for each section that lacks required ones.
 
     Of sections that were not run nothing is said.
     """
@@ -36,31 +35,42 @@ def findings(sections: Sequence[Section], rules: Iterable[Rule] = RULES) -> tupl
     found = []
     for section in sections:
         own = [rule for rule in rules if rule.section == section.name]
-        told = {rule: _finding(rule, measures) for rule in own}
-        found += [finding for finding in told.values() if finding]
-        missing = [rule for rule in own if told[rule] is None and rule.required]
+        told = {rule: _findings_by(rule, measures) for rule in own}
+        found += [finding for of_rule in told.values() for finding in of_rule]
+        missing = [rule for rule in own if not told[rule] and rule.required]
         if missing:
             found.append(_not_measured(section, missing))
     return tuple(found)
 
 
-def _finding(rule: Rule, measures: Mapping[str, Measure]) -> Finding | None:
-    measure = measures.get(rule.measure)
-    if measure is None:
-        return None
+def _findings_by(rule: Rule, measures: Mapping[str, Measure]) -> list[Finding]:
+    found = [_finding(rule, measure, measures) for name, measure in measures.items() if rule.applies(name)]
+    return [finding for finding in found if finding]
+
+
+def _finding(rule: Rule, measure: Measure, measures: Mapping[str, Measure]) -> Finding | None:
     if rule.floor_of:
         other = measures.get(rule.floor_of)
         measure = replace(measure, floor=other.value if other else measure.floor)
-    reading = rule.read(measure.value, measure.floor)
+    reading = rule.read(measure.value, measure.floor, measure.low)
     if reading is None:
         return None
     level = rule.level(reading)
     text = _sentence(rule, level, measure, measures)
+    doubt = _doubt(rule, level, measure, measures)
+    return Finding(rule.section, "unknown", f"{text} {doubt}") if doubt else Finding(rule.section, level, text)
+
+
+def _doubt(rule: Rule, level: Level, measure: Measure, measures: Mapping[str, Measure]) -> str:
+    """Why the level does not stand, in a sentence; nothing if it does."""
     if _open(rule, level, measure):
-        return Finding(rule.section, "unknown", f"{text} But so few records leave it open: {_interval(measure)}.")
-    if level == "good" and rule.measure in _NEED_CONTROL and _blind(measures):
-        return Finding(rule.section, "unknown", f"{text} But these attacks miss even planted copies.")
-    return Finding(rule.section, level, text)
+        said = "" if "{low}" in rule.sentence else f": {_interval(measure)}"
+        return f"But so few records leave it open{said}."
+    if (finite(measure.floor) or 0.0) > rule.highest_floor:
+        return "But so few records leave it open: chance alone differs as much."
+    if level == "good" and rule.needs_control:
+        return _blindness(measures)
+    return ""
 
 
 def _open(rule: Rule, level: Level, measure: Measure) -> bool:
@@ -76,24 +86,32 @@ def _interval(measure: Measure) -> str:
     return f"the 95 % interval is {low} to {with_unit(high, measure.unit)}"
 
 
-def _blind(measures: Mapping[str, Measure]) -> bool:
-    """Whether the attacks missed a leak that was put there."""
+def _blindness(measures: Mapping[str, Measure]) -> str:
+    """Why these attacks clear nothing: they miss planted copies, or it is not known; empty if they find them."""
     control = next(rule for rule in RULES if rule.measure == CONTROL)
     value = finite(measures[CONTROL].value) if CONTROL in measures else None
-    return value is not None and control.level(value) != "good"
+    if value is None:
+        return "But it was not measured whether these attacks would find a copy."
+    level = control.level(value)
+    return "" if level == "good" else f"But these attacks {_of_level(control.words, level)} copies planted on purpose."
 
 
 def _sentence(rule: Rule, level: Level, measure: Measure, measures: Mapping[str, Measure]) -> str:
-    places = decimals((measure.value, measure.floor), measure.unit)
-    value, floor = (number(shown, places, measure.unit) for shown in (measure.value, measure.floor))
+    names = ("value", "floor", "low", "high")
+    shown = {name: getattr(measure, name) for name in names if f"{{{name}}}" in rule.sentence}
+    places = decimals(shown.values(), measure.unit)
     return rule.sentence.format(
-        value=with_unit(value, measure.unit),
-        floor=with_unit(floor, measure.unit),
+        **{name: with_unit(number(figure, places, measure.unit), measure.unit) for name, figure in shown.items()},
         times=number(measure.value / measure.floor, 1) if measure.value and measure.floor else number(None),
-        word=rule.words[_LEVELS.index(level)],
-        end=rule.ends[_LEVELS.index(level)],
+        word=_of_level(rule.words, level),
+        end=_of_level(rule.ends, level),
+        who=measure.title.rpartition(": ")[0],
         detail=_detail(rule.detail, measures),
     )
+
+
+def _of_level(words: tuple[str, str, str], level: Level) -> str:
+    return words[_LEVELS.index(level)]
 
 
 def _detail(template: str, measures: Mapping[str, Measure]) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecgsdk.conditions import check_known
-from ecgsdk.errors import EcgsdkError
+from ecgsdk.errors import EcgsdkError, PluginError, PluginWarning
 from ecgsdk.plugins import installed_plugins
 from ecgsdk.validation.results import Failure
 from ecgsdk.validation.utility.trainings import Trainer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ecgsdk.classifiers import FixedClassifier
     from ecgsdk.plugins import Plugins
@@ -49,18 +50,22 @@ class Roster:
 
 
 def call_roster(names: Sequence[str] | None, plugins: Plugins | None = None) -> Roster:
-    """The classifiers of these names, or all that are installed.
+    """The classifiers of these names, or all that are installed; a PluginWarning names each that two plugins claim.
 
     Raises:
         ConditionError: a name that no plugin has registered.
-        PluginError: two plugins have registered one name.
+        PluginError: one of `names` is claimed by two plugins.
     """
     plugins = plugins or installed_plugins()
-    registered = plugins.classifiers()
+    registered, clashes = plugins.classifiers_apart()
+    claimed_twice = [clashes[name] for name in names or () if name in clashes]
+    if claimed_twice:
+        raise PluginError(claimed_twice[0])
     files = [name for name in names or () if name.startswith(ONNX_PREFIX)]
     wanted = list(registered) if names is None else [name for name in names if name not in files]
     check_known("classifier", wanted, registered)
-    trainers, fixed, failures = [], {}, []
+    trainers, fixed = [], {}
+    failures = _left_out(clashes) if names is None else []
     for name in wanted:
         registration = registered[name]
         try:
@@ -75,6 +80,12 @@ def call_roster(names: Sequence[str] | None, plugins: Plugins | None = None) -> 
     for name in files:
         fixed[name] = _from_file(name)
     return Roster(tuple(trainers), fixed, tuple(failures))
+
+
+def _left_out(clashes: Mapping[str, str]) -> list[Failure]:
+    for said in clashes.values():
+        warnings.warn(f"{said}; until then it is left out", PluginWarning, stacklevel=3)
+    return [Failure(f"classifier {name}", said) for name, said in clashes.items()]
 
 
 def _from_file(name: str) -> FixedClassifier:

@@ -11,7 +11,6 @@ import numpy as np
 from ecgsdk.validation.results import Cell, Chart, Measure, Section, Series, Table
 from ecgsdk.validation.scores import auroc, binary_scores, bootstrap_interval, macro_auroc
 from ecgsdk.validation.utility.outcomes import MULTI_LABEL
-from ecgsdk.validation.utility.tasks import LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -45,6 +44,7 @@ def section(
     *,
     augmented: str = "",
     failures: Iterable[Failure] = (),
+    notes: Iterable[str] = (),
     seed: int = 0,
 ) -> Section:
     """Tables and measures of all outcomes.
@@ -52,6 +52,7 @@ def section(
     Args:
         found: of any classifiers, tasks and protocols.
         points: of the augmentation curve of the classifier `augmented`.
+        failures, notes: what could not be measured, and what else a reader must know.
         seed: of the bootstrap.
     """
     labels = [outcome for outcome in found if outcome.task == MULTI_LABEL]
@@ -65,6 +66,7 @@ def section(
         tables=tuple(table for table in (*tables, _augmentation_table(points, augmented)) if table.rows),
         charts=(_augmentation_chart(points, augmented),) if points else (),
         failures=tuple(failures),
+        notes=tuple(notes),
     )
 
 
@@ -206,7 +208,7 @@ def _macro_table(labels: list[Outcome]) -> Table:
     trained_on = {o.trained_on for o in labels}
     return Table(
         name="macro_auroc",
-        title=f"Macro-AUROC of {len(LABELS)} labels, by classifier",
+        title=f"Macro-AUROC of {len(labels[0].labels) if labels else 0} labels, by classifier",
         columns=("classifier", *(PROTOCOL_TITLES[p] for p in protocols), "synthetic as a share of real, %"),
         rows=tuple(rows),
         note=f"Trained on {max(trained_on)} ECGs on each side." if trained_on else "",
@@ -217,7 +219,7 @@ def _label_table(labels: list[Outcome]) -> Table:
     real = [o for o in labels if o.protocol in ("trtr", "tstr")]
     by_protocol = {key[0]: outcomes for key, outcomes in _by(real, "protocol").items()}
     rows = []
-    for k, label in enumerate(LABELS) if set(by_protocol) == {"trtr", "tstr"} else ():
+    for k, label in enumerate(real[0].labels) if set(by_protocol) == {"trtr", "tstr"} else ():
         means = {
             p: float(np.mean([auroc(o.truth[:, k], o.probabilities[:, k]) for o in by_protocol[p]]))
             for p in ("trtr", "tstr")

@@ -52,7 +52,8 @@ class TaskRows:
 def label_matrix(conditions: Sequence[Condition]) -> np.ndarray:
     """Which of the labels each record carries: bool, shape (n, labels)."""
     wanted = [set(codes) for codes in LABELS.values()]
-    return np.array([[bool(codes & set(c.statements)) for codes in wanted] for c in conditions], dtype=bool)
+    matrix = np.array([[bool(codes & set(c.statements)) for codes in wanted] for c in conditions], dtype=bool)
+    return matrix.reshape(-1, len(wanted))
 
 
 def task_rows(conditions: Sequence[Condition], group: str) -> TaskRows:

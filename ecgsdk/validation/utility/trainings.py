@@ -68,7 +68,7 @@ class Training:
     def _train_and_test(self, trainer: Trainer, seed: int) -> dict[str, np.ndarray]:
         try:
             classifier = trainer.make()
-            classifier.fit(prepared(self.records.twelve(), RATE, classifier), self.labels, seed=seed)
+            classifier.fit(_signals(self.records, classifier), self.labels, seed=seed)
             return {name: self._told(trainer, classifier, records) for name, records in self.tests.items()}
         except PluginError:
             raise
@@ -88,3 +88,16 @@ class Training:
         if not ((told >= -1e-6) & (told <= 1 + 1e-6)).all():
             raise PluginError(f"classifier {trainer.name}: predict_proba gave what is no probability")
         return told
+
+
+def _signals(records: Records, classifier: TrainableClassifier) -> np.ndarray:
+    """All records as the classifier wants them, made a batch at a time: the largest array of the suite, held once."""
+    signals = None
+    done = 0
+    for batch in records.batches():
+        part = prepared(batch.twelve(), RATE, classifier)
+        if signals is None:
+            signals = np.empty((len(records), *part.shape[1:]), dtype=np.float32)
+        signals[done : done + len(part)] = part
+        done += len(part)
+    return np.empty((0, 0, 0), dtype=np.float32) if signals is None else signals

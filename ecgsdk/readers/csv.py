@@ -1,0 +1,268 @@
+"""CSV tables of samples as an ECGSource: folders and files that ecgsdk wrote, and those of other programs."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TextIO
+
+import numpy as np
+
+from ecgsdk.conditions import Condition
+from ecgsdk.errors import DataError
+from ecgsdk.readers.channels import find_leads, lead_of, twelve_leads
+from ecgsdk.readers.damage import MEBIBYTE, check_size, damage_reported
+from ecgsdk.readers.marking import condition_of, identifier_of, known_number, provenance_of
+from ecgsdk.readers.records import RecordFacts, check_numbers, source_of_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from ecgsdk.readers.source import ECGSource
+    from ecgsdk.readers.stated import Stated
+
+__all__ = ["LIST_NAME", "is_listed", "read_csv", "read_listed_csv"]
+
+LIST_NAME = "records.csv"
+"""The table of records in a folder that ecgsdk wrote."""
+
+_LARGEST = 64 * MEBIBYTE
+_LARGEST_LIST = 256 * MEBIBYTE
+_LARGEST_HEAD = MEBIBYTE
+_WHAT = "a CSV table of samples"
+_OURS = {"identifier", "sampling_rate", "synthetic"}
+_FACTS = ("model", "model_sha256", "version", "seed", "steps", "guidance", "strength")
+_SYNTHETIC = {"true": True, "false": False}
+_UNIT = re.compile(r"(.+?)(?:\s*[(\[]([nuµμm]?V)[)\]]|[ _/]([nuµμm]V))", re.IGNORECASE)
+_TIME = re.compile(r"(?:time|timestamp|t)[ _/]*[(\[]?(s|sec|seconds|ms|us|µs|μs)[)\]]?|(seconds)", re.IGNORECASE)
+_SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6}
+_SNAP = 1e-4
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How a table is written.
+
+    Attributes:
+        delimiter: between cells; with ";" and tab a comma may be the decimal point.
+        skipped: lines before the first row of numbers.
+        leads: column of each lead.
+        unit: of the leads, None where the names do not say it.
+        time: column of the time and the seconds in its unit, None where there is none.
+        facts: what ecgsdk says of a record in a file on its own, empty for other tables.
+    """
+
+    delimiter: str
+    skipped: int
+    leads: Mapping[str, int]
+    unit: str | None
+    time: tuple[int, float] | None
+    facts: Mapping[str, str]
+
+
+def is_listed(folder: Path) -> bool:
+    """Whether a folder holds the table of records that ecgsdk writes."""
+    try:
+        with (folder / LIST_NAME).open(encoding="utf-8-sig", errors="replace") as file:
+            return _OURS | {"file"} <= set(file.readline(_LARGEST_HEAD).strip().split(","))
+    except OSError:
+        return False
+
+
+def read_listed_csv(
+    folder: Path, stated: Stated, *, sampling_rate: float | None = None, seconds: float | None = None
+) -> ECGSource:
+    """The ECGs of a folder of CSV files that ecgsdk wrote: its records.csv names them and says all but the samples.
+
+    Raises:
+        DataError: a table is missing or damaged, or records differ in rate or origin.
+    """
+    path = folder / LIST_NAME
+    check_size(path, _LARGEST_LIST, "the list")
+    with damage_reported(path, "a list of records"):
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+        if not rows:
+            raise DataError(f"{path} names no records")
+        samples = _count(_member(folder, rows[0]))
+        records = [_listed(folder, row, samples, stated) for row in rows]
+    return source_of_records(folder, records, partial(_read, stated), sampling_rate=sampling_rate, seconds=seconds)
+
+
+def read_csv(
+    root: Path,
+    files: Sequence[Path],
+    stated: Stated,
+    *,
+    sampling_rate: float | None = None,
+    seconds: float | None = None,
+) -> ECGSource:
+    """The ECGs of CSV files, one each, with a row a sample and a column a lead.
+
+    Columns are known by their names in the first line ("I", "V1 (mV)", "avf_uV"), or as the user states them; others
+    are left out, and missing limb leads are computed. The rate comes from a column of times in s, ms or µs ("time_s",
+    "t [ms]"), which must be evenly spaced, the unit from the names; either may be stated instead. Comma, semicolon
+    and tab divide cells. Of a folder, files without any lead are taken for tables of something else.
+
+    Args:
+        root: the folder or file that was asked for.
+        files: the files, at least one.
+        stated: what the user states of files that do not say their rate, unit or columns.
+        sampling_rate: Hz to resample to; None takes the records as they are.
+        seconds: how much of each record's beginning is taken; None takes all.
+
+    Raises:
+        DataError: a file is damaged or larger than 64 MiB; a lead, the rate or the unit is missing; records differ.
+    """
+    if root.is_dir():
+        files = [path for path in files if _holds_leads(path, stated)]
+    records = (_facts(path, stated) for path in files)
+    return source_of_records(root, records, partial(_read, stated), sampling_rate=sampling_rate, seconds=seconds)
+
+
+def _facts(path: Path, stated: Stated) -> RecordFacts:
+    layout = _layout(path, stated)
+    if layout.facts:
+        return _own_facts(path, layout.facts, _count(path), stated)
+    if layout.time is None:
+        return RecordFacts(path, stated.sampling_rate(path, None), _count(path), Condition())
+    times = _load(path, layout, [layout.time[0]])[:, 0] * layout.time[1]
+    return RecordFacts(path, stated.sampling_rate(path, _rate(path, times)), len(times), Condition())
+
+
+def _own_facts(path: Path, cells: Mapping[str, str], samples: int, stated: Stated) -> RecordFacts:
+    """What ecgsdk says of a record, in a file on its own or in the list."""
+    known = {name: cell for name, cell in cells.items() if isinstance(cell, str) and cell != ""}
+    synthetic = _SYNTHETIC.get(known.get("synthetic", ""))
+    if synthetic is None:
+        raise DataError(f"{path} is damaged: column synthetic is neither true nor false")
+    statements = [code for code in known.get("statements", "").split("+") if code]
+    return RecordFacts(
+        path=path,
+        sampling_rate=stated.sampling_rate(path, known_number(path, "sampling_rate", known.get("sampling_rate"))),
+        samples=samples,
+        condition=condition_of(path, {**known, "statements": statements}),
+        identifier=identifier_of(path, known),
+        provenance=provenance_of(path, {name: known[name] for name in _FACTS if name in known} if synthetic else None),
+    )
+
+
+def _listed(folder: Path, row: Mapping[str, str], samples: int, stated: Stated) -> RecordFacts:
+    return _own_facts(_member(folder, row), row, samples, stated)
+
+
+def _member(folder: Path, row: Mapping[str, str]) -> Path:
+    name = row.get("file") or ""
+    if not name or "/" in name or "\\" in name or name.startswith("."):
+        raise DataError(f"{folder / LIST_NAME} is damaged: {name[:40]!r} is not a file beside it")
+    return folder / name
+
+
+def _read(stated: Stated, path: Path, samples: int) -> np.ndarray:
+    layout = _layout(path, stated)
+    # Of the tables that records.csv lists, the folder says that they are ecgsdk's.
+    ours = layout.facts or is_listed(path.parent)
+    size = stated.millivolts(path, "mV" if ours else layout.unit)
+    table = _load(path, layout, list(layout.leads.values()), samples) * size
+    return check_numbers(path, twelve_leads(dict(zip(layout.leads, table.T))))
+
+
+def _layout(path: Path, stated: Stated) -> _Layout:
+    check_size(path, _LARGEST, "a CSV file")
+    with damage_reported(path, _WHAT), _open(path) as file:
+        skipped, line = _first_line(file)
+        delimiter = max(",;\t", key=line.count)
+        cells = next(csv.reader([line], delimiter=delimiter))
+        named = not all(_is_number(cell) for cell in cells)
+        names = list(stated.names(path, [cell.strip() for cell in cells] if named else None, len(cells)))
+        units = [_UNIT.fullmatch(name) for name in names]
+        labels = [unit[1] if unit else name for name, unit in zip(names, units)]
+        leads = find_leads(path, labels)
+        said = {(unit[2] or unit[3]) if (unit := units[i]) else None for i in leads.values()}
+        if len(said) > 1:
+            raise DataError(f"{path}: its leads are in different units, or some without; write them in one")
+        facts = {}
+        if set(names) >= _OURS:
+            row = next(csv.reader([file.readline(_LARGEST_HEAD)], delimiter=delimiter))
+            facts = dict(zip(names, row))
+        return _Layout(delimiter, skipped + named, leads, said.pop(), _time_column(names), facts)
+
+
+def _holds_leads(path: Path, stated: Stated) -> bool:
+    """Whether a file is a table of samples: one names a lead, or has no names but numbers."""
+    check_size(path, _LARGEST_LIST, "a CSV file")
+    with damage_reported(path, _WHAT), _open(path) as file:
+        _, line = _first_line(file)
+    cells = re.split(r"[,;\t]", line)
+    return any(lead_of(_UNIT.sub(r"\1", cell.strip(' "'))) for cell in cells) or _is_number(cells[0])
+
+
+def _first_line(file: TextIO) -> tuple[int, str]:
+    """The first line that is neither empty nor a comment, and how many stand before it."""
+    skipped = 0
+    while line := file.readline(_LARGEST_HEAD):
+        if line.strip() and not line.startswith("#"):
+            return skipped, line
+        skipped += 1
+    raise DataError(f"{file.name} holds no samples")
+
+
+def _time_column(names: Sequence[str]) -> tuple[int, float] | None:
+    for position, name in enumerate(names):
+        match = _TIME.fullmatch(name.strip())
+        if match:
+            return position, _SECONDS[(match[1] or match[2]).lower()]
+    return None
+
+
+def _rate(path: Path, times: np.ndarray) -> float:
+    """Hz of evenly spaced times in s; a whole number where that is as near as rounded times can tell."""
+    steps = np.diff(times)
+    step = float((times[-1] - times[0]) / max(len(steps), 1)) if len(times) else 0.0
+    if not 0 < step < math.inf or np.abs(steps - step).max() > step / 2:
+        raise DataError(f"{path}: its times are not evenly spaced; write the samples at one rate")
+    rate = 1 / step
+    return float(round(rate)) if abs(rate - round(rate)) <= _SNAP * rate else rate
+
+
+def _load(path: Path, layout: _Layout, columns: list[int], rows: int | None = None) -> np.ndarray:
+    """Numbers of these columns, shape (rows, columns)."""
+    with damage_reported(path, _WHAT), _open(path) as file:
+        return np.loadtxt(
+            _with_points(file) if layout.delimiter != "," else file,
+            delimiter=layout.delimiter,
+            skiprows=layout.skipped,
+            usecols=columns,
+            max_rows=rows,
+            quotechar='"',
+            ndmin=2,
+        )
+
+
+def _with_points(file: TextIO) -> Iterator[str]:
+    return (line.replace(",", ".") for line in file)
+
+
+def _count(path: Path) -> int:
+    """Rows of samples in a table whose first line that is no comment has names, or is one of them."""
+    check_size(path, _LARGEST, "a CSV file")
+    with damage_reported(path, _WHAT), _open(path) as file:
+        _, line = _first_line(file)
+        first = 1 if _is_number(re.split(r"[,;\t]", line)[0]) else 0
+        return first + sum(1 for line in file if line.strip() and not line.startswith("#"))
+
+
+def _open(path: Path) -> TextIO:
+    return path.open(newline="", encoding="utf-8-sig", errors="replace")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.strip(' "').replace(",", "."))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,158 @@
+"""Files of one record each, as an ECGSource: what they must have in common, and how they are brought to one length."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ecgsdk.errors import DataError
+from ecgsdk.leads import LEADS
+from ecgsdk.readers.source import ECGSource, check_rate, fit_signals, fitted_length, needed_length
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ecgsdk.batch import Provenance
+    from ecgsdk.conditions import Condition
+
+__all__ = ["RecordFacts", "check_numbers", "files_below", "source_of_records"]
+
+
+@dataclass(frozen=True)
+class RecordFacts:
+    """What one file says of its record, without the signals.
+
+    Attributes:
+        path: the file.
+        sampling_rate: Hz.
+        samples: samples of each lead.
+        condition: what is known of the record.
+        identifier: the name that the file gives it; None takes its path below the folder.
+        provenance: what made it; None for a real record.
+    """
+
+    path: Path
+    sampling_rate: float
+    samples: int
+    condition: Condition
+    identifier: str | None = None
+    provenance: Provenance | None = None
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """How all records are brought to one rate and length."""
+
+    sampling_rate: float
+    samples: int
+
+
+def source_of_records(
+    root: Path,
+    records: Iterable[RecordFacts],
+    read: Callable[[Path, int], np.ndarray],
+    *,
+    sampling_rate: float | None = None,
+    seconds: float | None = None,
+) -> ECGSource:
+    """A source of these records, read one by one.
+
+    Args:
+        root: the folder or file that was asked for.
+        records: what the files say, at least one.
+        read: float32 mV, shape (12, samples), from a file and a number of samples: the first ones, or more.
+        sampling_rate: Hz to resample to; None takes the records as they are.
+        seconds: how much of each record's beginning is taken; None takes all.
+
+    Raises:
+        DataError: a record differs from the first in rate, length or origin, and neither `sampling_rate` nor
+            `seconds` mends it; or it is too short.
+    """
+    known, first, fit = [], None, None
+    for facts in records:
+        check_rate(facts.path, facts.sampling_rate)
+        if first is None or fit is None:
+            first, rate = facts, facts.sampling_rate if sampling_rate is None else float(sampling_rate)
+            fit = _Fit(rate, fitted_length(str(facts.path), facts.samples, facts.sampling_rate, rate, seconds))
+        _check_alike(facts, first, fit, sampling_rate, seconds)
+        known.append(facts)
+    if first is None or fit is None:
+        raise DataError(f"{root} holds no records")
+    folder = root if root.is_dir() else root.parent
+    return ECGSource(
+        name=str(root),
+        sampling_rate=fit.sampling_rate,
+        samples=fit.samples,
+        conditions=tuple(facts.condition for facts in known),
+        identifiers=tuple(facts.identifier or _below(folder, facts.path) for facts in known),
+        folds=(None,) * len(known),
+        read=partial(_read, tuple((facts.path, facts.sampling_rate) for facts in known), read, fit),
+        provenance=first.provenance,
+    )
+
+
+def check_numbers(name: str | Path, signals: np.ndarray) -> np.ndarray:
+    """The signals (…, 12, samples) as they are.
+
+    Raises:
+        DataError: a sample is not a finite number.
+    """
+    finite = np.isfinite(signals).all(axis=-1)
+    if not finite.all():
+        lead = LEADS[int(np.argwhere(~finite)[0][-1])]
+        raise DataError(f"{name}: lead {lead} has samples that are no numbers; leave the record out")
+    return signals
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files at every depth of a folder, sorted; without hidden ones, which are not data."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(place) / name for name in sorted(names) if not name.startswith(".")]
+    return sorted(found)
+
+
+def _read(
+    files: tuple[tuple[Path, float], ...], read: Callable[[Path, int], np.ndarray], fit: _Fit, chosen: Sequence[int]
+) -> np.ndarray:
+    signals: np.ndarray | None = None
+    for row, i in enumerate(chosen):
+        path, rate = files[i]
+        record = read(path, needed_length(fit.samples, rate, fit.sampling_rate))
+        fitted = fit_signals(record, rate, fit.sampling_rate, fit.samples)
+        if fitted.shape[-1] != fit.samples:
+            held, needed = record.shape[-1] / rate, fit.samples / fit.sampling_rate
+            raise DataError(f"{path} is truncated: it holds {held:g} s of the {needed:g} s announced; get it again")
+        if signals is None:
+            # Not before the first record was read: a file may announce any length.
+            signals = np.empty((len(chosen), *fitted.shape), dtype=np.float32)
+        signals[row] = fitted
+    return np.empty((0, len(LEADS), fit.samples), dtype=np.float32) if signals is None else signals
+
+
+def _check_alike(
+    facts: RecordFacts, first: RecordFacts, fit: _Fit, sampling_rate: float | None, seconds: float | None
+) -> None:
+    if sampling_rate is None and facts.sampling_rate != first.sampling_rate:
+        raise DataError(
+            f"{facts.path} has {facts.sampling_rate:g} Hz and {first.path} {first.sampling_rate:g} Hz; "
+            "resample them to one rate with sampling_rate= (--sampling-rate)"
+        )
+    length = fitted_length(str(facts.path), facts.samples, facts.sampling_rate, fit.sampling_rate, seconds)
+    if length != fit.samples:
+        raise DataError(
+            f"{facts.path} is {facts.samples / facts.sampling_rate:g} s long and {first.path} "
+            f"{first.samples / first.sampling_rate:g} s; crop them to one length with seconds= (--seconds)"
+        )
+    if facts.provenance != first.provenance:
+        raise DataError(f"{facts.path} was not made by what made {first.path}; read them as two sources")
+
+
+def _below(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).with_suffix("").as_posix()

@@ -1,0 +1,99 @@
+"""Small files of clinical systems, made of known samples: what the tests of their readers read."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from binascii import crc_hqx
+from typing import TYPE_CHECKING
+
+from ecgsdk.leads import INDEPENDENT_LEADS, LEADS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+SCP_LEADS = {"I": 1, "II": 2, **{f"V{n}": n + 2 for n in range(1, 7)}, "III": 61, "aVR": 62, "aVL": 63, "aVF": 64}
+
+
+def muse_xml(counts: np.ndarray, rate: int = 500, step: str = "4.88", unit: str = "MICROVOLTS") -> bytes:
+    """GE MUSE: eight leads of int16 counts, shape (8, samples)."""
+    leads = "".join(
+        f"<LeadData><LeadID>{lead}</LeadID><LeadByteCountTotal>{2 * len(row)}</LeadByteCountTotal>"
+        f"<LeadSampleCountTotal>{len(row)}</LeadSampleCountTotal><LeadAmplitudeUnitsPerBit>{step}"
+        f"</LeadAmplitudeUnitsPerBit><LeadAmplitudeUnits>{unit}</LeadAmplitudeUnits><LeadSampleSize>2</LeadSampleSize>"
+        f"<WaveFormData>{base64.b64encode(row.astype('<i2').tobytes()).decode()}</WaveFormData></LeadData>"
+        for lead, row in zip(INDEPENDENT_LEADS, counts)
+    )
+    return (
+        "<?xml version='1.0' encoding='ISO-8859-1'?><RestingECG><PatientDemographics><PatientID>12345</PatientID>"
+        "<PatientLastName>Doe</PatientLastName><PatientAge>61</PatientAge><AgeUnits>YEARS</AgeUnits>"
+        "<Gender>FEMALE</Gender></PatientDemographics><RestingECGMeasurements><VentricularRate>72</VentricularRate>"
+        "</RestingECGMeasurements><Waveform><WaveformType>Rhythm</WaveformType>"
+        f"<SampleBase>{rate}</SampleBase><SampleExponent>0</SampleExponent>{leads}</Waveform></RestingECG>"
+    ).encode()
+
+
+def sierra_xml(
+    counts: np.ndarray, rate: int = 500, step: float | None = 5.0, extra: str = "", data: bytes = b""
+) -> bytes:
+    """Philips Sierra 1.04: twelve leads of int16 counts, shape (12, samples), lead by lead, or `data` instead."""
+    text = base64.b64encode(data or counts.astype("<i2").tobytes()).decode()
+    resolution = f' resolution="{step:g}"' if step else ""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><restingecgdata><documentinfo><documenttype>SierraECG</documenttype>'
+        "<documentversion>1.04</documentversion></documentinfo><patient><generalpatientdata><sex>Male</sex><age>"
+        "<years>50</years></age></generalpatientdata></patient><dataacquisition><signalcharacteristics>"
+        f"<signalsigned>True</signalsigned><numberchannelsallocated>12</numberchannelsallocated>{extra}"
+        "</signalcharacteristics></dataacquisition><waveforms>"
+        f'<parsedwaveforms samplespersecond="{rate}" durationperchannel="{counts.shape[1] * 1000 // rate}" '
+        f'numberofleads="12" leadlabels="{" ".join(LEADS)}" dataencoding="Base64"{resolution}'
+        f"{' compression=' + chr(34) + 'XLI' + chr(34) if data else ''}>{text}</parsedwaveforms></waveforms>"
+        "</restingecgdata>"
+    ).encode()
+
+
+def aecg_xml(counts: np.ndarray, seconds: str = "0.002", step: str = "2.5", leads: Sequence[str] = LEADS) -> bytes:
+    """HL7 aECG: counts of the leads, shape (leads, samples)."""
+    lines = "".join(
+        f'<component><sequence><code code="MDC_ECG_LEAD_{lead.upper()}" codeSystem="2.16.840.1.113883.6.24"/>'
+        f'<value xsi:type="SLIST_PQ"><origin value="0" unit="uV"/><scale value="{step}" unit="uV"/>'
+        f"<digits>{' '.join(map(str, row.tolist()))}</digits></value></sequence></component>"
+        for lead, row in zip(leads, counts)
+    )
+    return (
+        '<?xml version="1.0"?><AnnotatedECG xmlns="urn:hl7-org:v3" '
+        'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><component><series><code code="RHYTHM"/>'
+        '<component><sequenceSet><component><sequence><code code="TIME_ABSOLUTE"/><value xsi:type="GLIST_TS">'
+        f'<head value="20200101120000"/><increment value="{seconds}" unit="s"/></value></sequence></component>'
+        f"{lines}</sequenceSet></component></series></component></AnnotatedECG>"
+    ).encode()
+
+
+def scp_bytes(counts: np.ndarray, interval: int = 2000, step: int = 5000) -> bytes:
+    """SCP-ECG: twelve leads of int16 counts, shape (12, samples), neither compressed nor differenced."""
+    samples = counts.shape[1]
+    leads = b"".join(struct.pack("<IIB", 1, samples, SCP_LEADS[lead]) for lead in LEADS)
+    sections = {
+        1: struct.pack("<BHB", 8, 1, 1) + struct.pack("<BHHB", 4, 3, 47, 1) + struct.pack("<BH", 255, 0),
+        3: struct.pack("<BB", 12, 12 << 3 | 4) + leads,
+        6: struct.pack("<HHBB", step, interval, 0, 0)
+        + struct.pack("<12H", *[2 * samples] * 12)
+        + counts.astype("<i2").tobytes(),
+    }
+    bodies, pointers, position = [], [], 7 + 16 + 120
+    for number in range(1, 12):
+        body = _section(number, sections[number]) if number in sections else b""
+        pointers.append(struct.pack("<HII", number, len(body), position if body else 0))
+        bodies.append(body)
+        position += len(body)
+    first = _section(0, struct.pack("<HII", 0, 136, 7) + b"".join(pointers), b"SCPECG")
+    record = struct.pack("<I", position - 1) + first + b"".join(bodies)
+    return struct.pack("<H", crc_hqx(record, 0xFFFF)) + record
+
+
+def _section(number: int, body: bytes, reserved: bytes = b"") -> bytes:
+    body += b"\0" * (len(body) % 2)
+    rest = struct.pack("<HIBB6s", number, 16 + len(body), 20, 20, reserved) + body
+    return struct.pack("<H", crc_hqx(rest, 0xFFFF)) + rest

@@ -1,0 +1,196 @@
+"""CSV and Parquet files of other programs: what they do not say is asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecgsdk.batch import ECGBatch
+from ecgsdk.errors import DataError
+from ecgsdk.leads import INDEPENDENT_LEADS, LEADS, to_eight, to_twelve
+from ecgsdk.readers import read_ecgs
+from ecgsdk.writers import open_writer
+
+MICROVOLTS = np.random.default_rng(5).integers(-900, 900, (12, 40)).astype(float)
+
+
+def table(
+    path: Path,
+    head: str = ",".join(LEADS),
+    signals: np.ndarray = MICROVOLTS,
+    times: np.ndarray | None = None,
+    delimiter: str = ",",
+) -> Path:
+    """A CSV file with a row a sample, and times first where there are some."""
+    columns = signals if times is None else np.vstack([times, signals])
+    lines = [delimiter.join(f"{value:.10g}" for value in row) for row in columns.T]
+    path.write_text("\n".join([head, *lines] if head else lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_bare_table_needs_its_rate_and_its_unit(tmp_path: Path) -> None:
+    path = table(tmp_path / "x.csv")
+    with pytest.raises(DataError, match=r"x\.csv does not say its sampling rate; .*--input-rate"):
+        read_ecgs(path)
+    with pytest.raises(DataError, match=r"x\.csv does not say its unit; .*--input-unit"):
+        read_ecgs(path, input_rate=250).read([0])
+    source = read_ecgs(path, input_rate=250, input_unit="uV")
+    assert (source.sampling_rate, source.samples, source.identifiers, source.synthetic) == (250, 40, ("x",), False)
+    np.testing.assert_allclose(source.read([0])[0], MICROVOLTS / 1000, atol=1e-6)
+    np.testing.assert_allclose(read_ecgs(path, input_rate=250, input_unit="2.5 uV").read([0])[0], MICROVOLTS / 400)
+
+
+@pytest.mark.parametrize(
+    ("time", "scale"), [("time_s", 1), ("time (s)", 1), ("t [ms]", 1e3), ("Time_us", 1e6), ("seconds", 1)]
+)
+@pytest.mark.parametrize(
+    ("unit", "millivolts"), [("{}_uV", 1e-3), ("{} (mV)", 1), ("{} [V]", 1e3), ("ecg {}/µV", 1e-3)]
+)
+def test_rate_and_unit_from_the_names_of_columns(
+    tmp_path: Path, time: str, scale: float, unit: str, millivolts: float
+) -> None:
+    head = ",".join([time, *(unit.format(lead) for lead in LEADS)])
+    path = table(tmp_path / "x.csv", head, times=np.arange(40) / 360 * scale + 5)
+    source = read_ecgs(path)
+    assert source.sampling_rate == 360
+    np.testing.assert_allclose(source.read([0])[0], MICROVOLTS * millivolts, rtol=1e-6)
+
+
+def test_columns_may_be_named_by_the_user(tmp_path: Path) -> None:
+    path = table(tmp_path / "x.csv", head="")
+    with pytest.raises(DataError, match=r"does not say the names of its 12 signals; .*--input-leads"):
+        read_ecgs(path)
+    with pytest.raises(DataError, match="has 12 signals, but 2 input leads are stated"):
+        read_ecgs(path, input_leads=["I", "II"])
+    source = read_ecgs(path, input_leads=LEADS[::-1], input_rate=100, input_unit="mV")
+    np.testing.assert_array_equal(source.read([0])[0], MICROVOLTS[::-1].astype(np.float32))
+    assert source.samples == 40
+
+
+def test_missing_limb_leads_are_computed_and_other_columns_left_out(tmp_path: Path) -> None:
+    head = ",".join([*INDEPENDENT_LEADS, "resp"])
+    path = table(tmp_path / "x.csv", head, np.vstack([to_eight(MICROVOLTS), MICROVOLTS[:1]]))
+    signals = read_ecgs(path, input_rate=100, input_unit="uV").read([0])[0]
+    np.testing.assert_allclose(signals, to_twelve(to_eight(MICROVOLTS)) / 1000, atol=1e-6)
+
+
+def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
+    path = table(tmp_path / "x.csv", ";".join(f"{lead} (mV)" for lead in LEADS), MICROVOLTS / 1000, delimiter=";")
+    path.write_text("# made by a cart\n\n" + path.read_text().replace(".", ","))
+    np.testing.assert_allclose(read_ecgs(path, input_rate=100).read([0])[0], MICROVOLTS / 1000, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("V3", "V2"), "lead V2 occurs twice"),
+        (lambda text: text.replace("V3", "W"), "lead V3 missing"),
+        (lambda text: text.replace("V3", "V3_uV"), "leads are in different units"),
+        (lambda text: "\n", "holds no samples"),
+        (lambda text: text[: len(text) // 2] + "\nwords\n", "damaged, or not a CSV"),
+        (lambda text: text + "nan," * 11 + "1\n", "lead I has samples that are no numbers"),
+        (lambda text: text + "1e999," * 11 + "1\n", "lead I has samples that are no numbers"),
+    ],
+)
+def test_a_damaged_table_is_refused_in_one_line(tmp_path: Path, change, message: str) -> None:
+    path = table(tmp_path / "x.csv")
+    path.write_text(change(path.read_text()))
+    with pytest.raises(DataError, match=message) as caught:
+        read_ecgs(path, input_rate=100, input_unit="uV").read([0])
+    assert "x.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("times", [np.zeros(40), np.arange(40)[::-1], np.r_[np.arange(39), 90], np.full(40, np.nan)])
+def test_uneven_times_are_refused(tmp_path: Path, times: np.ndarray) -> None:
+    path = table(tmp_path / "x.csv", "time_s," + ",".join(LEADS), times=times)
+    with pytest.raises(DataError, match="times are not evenly spaced"):
+        read_ecgs(path)
+
+
+def test_a_folder_of_tables_leaves_out_those_without_leads(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    table(tmp_path / "a.csv")
+    table(tmp_path / "deep" / "b.csv", signals=-MICROVOLTS)
+    (tmp_path / "patients.csv").write_text("name,age\nx,3\n")
+    source = read_ecgs(tmp_path, input_rate=100, input_unit="uV")
+    assert source.identifiers == ("a", "deep/b")
+    np.testing.assert_allclose(source.read([1, 0])[0], -MICROVOLTS / 1000, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["../x.csv", "/etc/passwd", "", ".x.csv"])
+def test_the_list_names_no_file_elsewhere(tmp_path: Path, name: str) -> None:
+    (tmp_path / "records.csv").write_text(f"file,identifier,sampling_rate,synthetic\n{name},a,100,false\n")
+    with pytest.raises(DataError, match=r"records\.csv is damaged: .* is not a file beside it"):
+        read_ecgs(tmp_path)
+
+
+def parquet(path: Path, columns: dict[str, list], metadata: dict[str, str] | None = None, rows: int = 2) -> Path:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    lists = {lead: [(MICROVOLTS[i] + row).tolist() for row in range(rows)] for i, lead in enumerate(LEADS)}
+    made = pyarrow.table({**lists, **columns})
+    write_table(made.replace_schema_metadata(metadata), path, row_group_size=2)
+    return path
+
+
+def test_parquet_of_another_program(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "x.parquet", {"identifier": [7, 9, 11], "age": [60, None, 4]}, rows=3)
+    with pytest.raises(DataError, match="--input-rate"):
+        read_ecgs(path)
+    source = read_ecgs(path, input_rate=100, input_unit="uV")
+    assert source.identifiers == ("7", "9", "11")
+    assert [condition.age for condition in source.conditions] == [60, None, 4]
+    np.testing.assert_allclose(source.read([2, 0, 1])[0], (MICROVOLTS + 2) / 1000, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"V3": [[1.0], [1.0]]}, "differ in length"),
+        ({"V3": [[1.0] * 40, None]}, "differ in length"),
+        ({"V3": [[None] * 40, [1.0] * 40]}, "lead V3 has samples that are no numbers"),
+        ({"V3": [["a"] * 40, ["b"] * 40]}, "damaged, or not a Parquet"),
+        ({"V3": [1.0, 2.0]}, "damaged, or not a Parquet"),
+        ({"statements": ["AFIB", "NORM"]}, "statements are no list"),
+        ({"sex": ["X", "F"]}, "sex is neither"),
+        ({"heart_rate": ["fast", "F"]}, "heart_rate is no number"),
+    ],
+)
+def test_parquet_of_wrong_types(tmp_path: Path, columns: dict[str, list], message: str) -> None:
+    path = parquet(tmp_path / "x.parquet", columns)
+    with pytest.raises(DataError, match=message) as caught:
+        read_ecgs(path, input_rate=100, input_unit="uV").read([0, 1])
+    assert "\n" not in str(caught.value)
+
+
+def test_parquet_of_a_later_version(tmp_path: Path) -> None:
+    facts = {"format": "ecgsdk", "format_version": "2", "sampling_rate": "100.0", "units": "mV"}
+    facts |= {"synthetic": "false", "provenance": "null", "leads": json.dumps(LEADS)}
+    with pytest.raises(DataError, match="later version"):
+        read_ecgs(parquet(tmp_path / "x.parquet", {}, facts))
+    assert read_ecgs(parquet(tmp_path / "x.parquet", {}, facts | {"format_version": "1"})).sampling_rate == 100
+    with pytest.raises(DataError, match="says of what made it one thing and another"):
+        read_ecgs(parquet(tmp_path / "x.parquet", {}, facts | {"format_version": "1", "synthetic": "true"}))
+
+
+def test_units_that_are_none_are_refused(real_batch: ECGBatch, tmp_path: Path) -> None:
+    for unit in ("mmHg", "-2 mV", "1e999 mV", "0 mV", "mV mV", ""):
+        with pytest.raises(DataError, match="input unit .* is unknown"):
+            read_ecgs(tmp_path / "x.csv", input_unit=unit)
+    with pytest.raises(DataError, match="input rate"):
+        read_ecgs(tmp_path / "x.csv", input_rate=0)
+
+
+@pytest.mark.parametrize("rate", ["fast", "10\x02", "1e999"])
+def test_a_rate_of_ours_that_is_none(synthetic_batch: ECGBatch, tmp_path: Path, rate: str) -> None:
+    with open_writer(tmp_path / "x.csv", sampling_rate=100, total=1, provenance=synthetic_batch.provenance) as writer:
+        writer.write(synthetic_batch[:1])
+    text = (tmp_path / "x.csv").read_text()
+    (tmp_path / "x.csv").write_text(text.replace(",100,true,", f",{rate},true,"))
+    with pytest.raises(DataError, match="sampling_rate is no number"):
+        read_ecgs(tmp_path / "x.csv")
