@@ -11,10 +11,10 @@ from ecgsdk.beats import detect_beats, heart_rate
 from ecgsdk.conditions import STATEMENTS, format_span
 
 if TYPE_CHECKING:
-    from ecgsdk.batch import ECGBatch
+    from ecgsdk.batch import ECGBatch, Provenance
     from ecgsdk.conditions import Condition
 
-__all__ = ["meanings", "patient", "rate_text", "statement_codes"]
+__all__ = ["maker", "meanings", "patient", "rate_text", "statement_codes"]
 
 
 def statement_codes(condition: Condition) -> str:
@@ -39,3 +39,9 @@ def rate_text(record: ECGBatch) -> str:
     text = "heart rate not measurable" if math.isnan(measured) else f"heart rate {measured:.0f} bpm"
     asked = record.conditions[0].heart_rate
     return f"{text} (asked for {format_span(asked)})" if record.synthetic and asked is not None else text
+
+
+def maker(provenance: Provenance) -> str:
+    """What made a synthetic ECG: "ptbxl-flow, seed 7, ecgsdk 0.1.0"."""
+    strength = "" if provenance.strength is None else f", strength {provenance.strength:g}"
+    return f"{provenance.model}{strength}, seed {provenance.seed}, ecgsdk {provenance.version}"

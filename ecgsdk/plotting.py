@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from ecgsdk import paper
-from ecgsdk.captions import meanings, patient, rate_text, statement_codes
+from ecgsdk.captions import maker, meanings, patient, rate_text, statement_codes
 from ecgsdk.errors import DataError, WriteError
 from ecgsdk.layouts import Segment, page_lines
 from ecgsdk.leads import LEADS
@@ -369,7 +369,7 @@ def _page_footer(axes: Axes, block: _Block, sides: tuple[float, float], top: flo
     paper.label(axes, left, top - 6, _scale_text(block), size=3.0)
     provenance = block.record.provenance
     if provenance is not None:
-        made_by = f"{provenance.model}, seed {provenance.seed}, ecgsdk {provenance.version}"
+        made_by = maker(provenance)
         paper.label(axes, right, top - 6, made_by, size=3.0, align="right")
 
 

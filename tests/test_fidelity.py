@@ -389,4 +389,4 @@ class TestSection:
     def test_too_few_records_are_a_failure_that_says_so(self, halves):
         few = section(halves, (profile(2, FEWEST - 1), profile(3)))
         assert not few.measures
-        assert "too few" in few.failures[0].why
+        assert "are needed" in few.failures[0].why

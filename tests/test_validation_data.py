@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 import ecgsdk
+from ecgsdk.batch import Provenance
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import ConditionError, DataError
 from ecgsdk.leads import to_twelve
 from ecgsdk.readers import ECGSource, read_ptbxl
 from ecgsdk.validation.cache import Cache
-from ecgsdk.validation.datasets import DataSets, Real, askable, from_file, open_real
+from ecgsdk.validation.datasets import DataSets, Real, askable, from_file, from_synthesiser, open_real
 from ecgsdk.validation.progress import no_progress
 from ecgsdk.validation.records import join, load_records
 from ecgsdk.validation.settings import Settings
@@ -246,3 +247,41 @@ def test_members_are_read_only_for_sections_that_need_them(drawn_real, provenanc
     assert from_file(drawn_real, made, settings, no_progress).members is None
     data = from_file(drawn_real, made, replace(settings, sections=("privacy",)), no_progress)
     assert len(data.members) == 2
+
+
+class Halving:
+    """A synthesiser whose ECGs are half as large as their sources."""
+
+    name = "halving"
+    sampling_rates = (100.0,)
+
+    def __init__(self):
+        self.made = 0
+
+    def provenance(self, *, seed, strength=1.0):
+        return Provenance(self.name, "ab" * 32, "1", seed, strength=strength)
+
+    def resynthesize(self, source, *, seed=0, strength=1.0, start=0, batch_size=64):
+        for batch in source.batches(batch_size):
+            self.made += len(batch)
+            names = tuple(str(start + i) for i in range(len(batch)))
+            made_by = self.provenance(seed=seed, strength=strength)
+            yield replace(batch, signals=batch.signals / 2, identifiers=names, provenance=made_by)
+
+
+def test_each_real_ecg_has_one_that_was_made_of_it_and_sources_are_members(drawn_real, tmp_path):
+    real = replace(drawn_real, rows=np.arange(200, 80, -1), multi=100, askable=np.arange(5, 90))
+    settings, cache = Settings(real="ptb-xl", strength=2.0), Cache(tmp_path)
+    data = from_synthesiser(real, Halving(), settings, cache, no_progress)
+    assert data.resynthesised
+    assert np.abs(data.synthetic_train.eight() - data.train.eight() / 2).max() < 0.0011
+    assert np.abs(data.synthetic_test.eight() - data.test.select(data.matched).eight() / 2).max() < 0.0011
+    assert data.synthetic_train.conditions == data.train.conditions
+    assert set(data.members.identifiers) == {f"train{i}" for i in range(101, 201)}
+    assert not set(data.reference.identifiers) & set(data.train.identifiers)
+    assert data.sources[1].provenance.strength == 2.0
+    again = Halving()
+    from_synthesiser(real, again, settings, cache, no_progress)
+    assert again.made == 0
+    from_synthesiser(real, again, replace(settings, strength=1.0), cache, no_progress)
+    assert again.made == len(data.train) + len(data.synthetic_test)

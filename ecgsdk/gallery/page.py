@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecgsdk.captions import meanings, patient, rate_text, statement_codes
+from ecgsdk.captions import maker, meanings, patient, rate_text, statement_codes
 from ecgsdk.gallery.choosing import group_title
 from ecgsdk.gallery.packing import microvolts, pack
 from ecgsdk.leads import LEADS
@@ -157,7 +157,7 @@ def _origin(entries: list[_Entry]) -> str:
 
 def _makers(entries: list[_Entry]) -> str:
     made = [entry.record.provenance for entry in entries if entry.record.provenance is not None]
-    texts = [f"model {one.model}, seed {one.seed}, ecgsdk {one.version}" for one in made]
+    texts = [f"model {maker(one)}" for one in made]
     return "; ".join(dict.fromkeys(texts))
 
 

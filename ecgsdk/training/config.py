@@ -55,7 +55,7 @@ class TrainConfig:
     rhythm_rate: float = 3e-3
 
     synthesiser_channels: int = 32
-    synthesiser_steps: int = 1500
+    synthesiser_steps: int = 3400
     synthesiser_batch: int = 48
     synthesiser_rate: float = 7e-4
     synthesiser_error: float = 0.3

@@ -73,11 +73,11 @@ class DataSets:
             `test[matched[i]]`.
         twins: whether a matched synthetic record was asked for with all that is known of its real one; else the two
             are of the same standard groups only.
-        resynthesised: whether each synthetic record was made from a real one; those that train from `train`.
         members, reference: real records of the generator's training, or of which ECGs were made, and others; None where
             they are not known.
         sources: the real and synthetic test records at their own rate, matched row by row.
         notes: what a reader must know about the data.
+        resynthesised: whether each synthetic record was made from a real one; those that train from `train`.
     """
 
     train: Records
@@ -87,11 +87,11 @@ class DataSets:
     multi: int
     matched: np.ndarray
     twins: bool
-    resynthesised: bool
     members: Records | None
     reference: Records | None
     sources: tuple[ECGSource, ECGSource]
     notes: tuple[str, ...]
+    resynthesised: bool = False
 
     def check(self) -> None:
         """Raises DataError where a classifier would be tested on records that it was trained on."""
