@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shlex
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from clinical_files import muse_xml
 
 from ecgsdk_cli.main import main
 
@@ -27,13 +31,32 @@ BLOCKS = [found for found in (commands(block) for kind, block in FENCES if kind 
 
 
 def test_there_are_commands_to_run():
-    assert [block[0].split()[1] for block in BLOCKS] == ["generate", "generate"]
+    assert [block[0].split()[1] for block in BLOCKS] == ["generate", "generate", "convert"]
     assert sum(map(len, BLOCKS)) >= 7
 
 
+def ptbxl_of_fold_9(source, target):
+    """A copy of the shipped PTB-XL records in which all of them are of fold 9."""
+    shutil.copytree(source, target)
+    table = target / "ptbxl_database.csv"
+    head, *rows = csv.reader(table.read_text(encoding="utf-8").splitlines())
+    fold = head.index("strat_fold")
+    with table.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([head, *([*row[:fold], "9", *row[fold + 1 :]] for row in rows)])
+
+
+def hospital(folder):
+    """A folder with one ECG as a GE MUSE export."""
+    folder.mkdir()
+    counts = np.random.default_rng(0).integers(-200, 200, size=(8, 5000))
+    (folder / "ecg.xml").write_bytes(muse_xml(counts))
+
+
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block[0])
-def test_commands_of_a_block_run_one_after_the_other(block, tmp_path, monkeypatch):
+def test_commands_of_a_block_run_one_after_the_other(block, ptbxl_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    ptbxl_of_fold_9(ptbxl_folder, Path("ptb-xl"))
+    hospital(Path("hospital-xml"))
     Path("cohort.csv").write_text("statements,heart_rate,age,sex\nCLBBB+MI,62,71,F\nAFIB,,80,\n,,,\n")
     for command in block:
         result = CliRunner().invoke(main, shortened(shlex.split(command, comments=True)[1:]))
