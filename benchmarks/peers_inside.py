@@ -182,18 +182,20 @@ def _write_deepfake_ecg(_options: Options, _format: str, n: int, folder: Path) -
 
 
 def _open_ecgen(options: Options) -> Callable[[int], Any]:
+    weights = _weights(options)
     import torch
     from ecgen.families.gan.pulse2pulse import WaveGANGenerator
 
     network = WaveGANGenerator()
-    network.load_state_dict(torch.load(_weights(options), map_location="cpu")["state_dict"])
+    network.load_state_dict(torch.load(weights, map_location="cpu")["state_dict"])
     return partial(_forward, network.eval(), 6000)
 
 
 def _write_ecgen(options: Options, file_format: str, n: int, folder: Path) -> None:
+    weights = _weights(options)
     import ecgen
 
-    ecgen.generate(_weights(options), n, folder, format=file_format.lower(), device="cpu", denorm=6000)
+    ecgen.generate(weights, n, folder, format=file_format.lower(), device="cpu", denorm=6000)
 
 
 def _weights(options: Options) -> Path:

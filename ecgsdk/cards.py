@@ -20,25 +20,15 @@ __all__ = ["CARD_FORMAT", "AnyCard", "Card", "EncoderCard", "SynthesiserCard", "
 CARD_FORMAT = 1
 
 
-@dataclass(frozen=True)
-class Card:
-    """What a generator is, can be asked for, was trained on, and reached; stored as card.json beside its graphs.
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    """What all cards hold.
 
     Attributes:
         name, version, description: of the model.
         card_format: version of this card's layout.
         ecgsdk_version: that exported it.
-        statements: SCP-ECG codes that can be asked for, in the order of the condition vector.
-        groups: standard groups and their statements.
-        leads, units, seconds: of the signals made.
-        sampling_rates: Hz, the default first.
-        steps, guidance: defaults of the flow.
-        latent_shape: channels and time steps of a latent signal.
-        decoder_noise_shape: channels and time steps of the decoder's noise.
-        heart_rate, age: spans that can be asked for, bpm and years.
-        histograms: for "all" and for each statement, counts of training records by heart rate, RR variation, age and
-            sex, cells under five records emptied; what is not asked for is drawn from those of the most telling
-            statement, the first in `telling`.
+        leads, units: of its signals.
         data: source, folds and number of records; licence and credit of the data.
         training: command, settings, seed, device and steps done of each stage.
         metrics: figures on held-out records, with what they are.
@@ -49,19 +39,8 @@ class Card:
     version: str
     description: str
     ecgsdk_version: str
-    statements: tuple[str, ...]
-    groups: Mapping[str, list[str]]
     leads: tuple[str, ...]
     units: str
-    seconds: float
-    sampling_rates: tuple[float, ...]
-    steps: int
-    guidance: float
-    latent_shape: tuple[int, int]
-    decoder_noise_shape: tuple[int, int]
-    heart_rate: Span
-    age: Span
-    histograms: Mapping[str, Any]
     data: Mapping[str, Any]
     training: Mapping[str, Any]
     metrics: Mapping[str, Any]
@@ -72,6 +51,37 @@ class Card:
     def as_dict(self) -> dict[str, object]:
         """The card as JSON-ready values."""
         return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card(_Facts):
+    """What a generator is, can be asked for, was trained on, and reached; stored as card.json beside its graphs.
+
+    Attributes:
+        statements: SCP-ECG codes that can be asked for, in the order of the condition vector.
+        groups: standard groups and their statements.
+        seconds: of the signals made.
+        sampling_rates: Hz, the default first.
+        steps, guidance: defaults of the flow.
+        latent_shape: channels and time steps of a latent signal.
+        decoder_noise_shape: channels and time steps of the decoder's noise.
+        heart_rate, age: spans that can be asked for, bpm and years.
+        histograms: for "all" and for each statement, counts of training records by heart rate, RR variation, age and
+            sex, cells under five records emptied; what is not asked for is drawn from those of the most telling
+            statement, the first in `telling`.
+    """
+
+    statements: tuple[str, ...]
+    groups: Mapping[str, list[str]]
+    seconds: float
+    sampling_rates: tuple[float, ...]
+    steps: int
+    guidance: float
+    latent_shape: tuple[int, int]
+    decoder_noise_shape: tuple[int, int]
+    heart_rate: Span
+    age: Span
+    histograms: Mapping[str, Any]
 
     def check(self, condition: Condition) -> None:
         """Raises ConditionError when the model cannot be asked for this condition."""
@@ -88,89 +98,43 @@ class Card:
                     raise ConditionError(f"{name} {number:g} is outside what {self.name} learned: {low:g} to {high:g}")
 
 
-@dataclass(frozen=True)
-class EncoderCard:
+@dataclass(frozen=True, kw_only=True)
+class EncoderCard(_Facts):
     """What an encoder of the validation suite is, takes, was trained on, and reached; stored as card.json likewise.
 
     Attributes:
-        name, version, description: of the encoder.
-        card_format: version of this card's layout.
         kind: "encoder"; cards of generators have no kind.
-        ecgsdk_version: that exported it.
-        leads, units, sampling_rate: of the signals that it takes, of any length.
+        sampling_rate: Hz, of the signals that it takes, of any length.
         features: numbers that it gives for each record.
         statements, measured: what the features were trained to tell.
-        data: source, folds and number of records; licence and credit of the data.
-        training: command, settings, seed, device and losses by epoch.
-        metrics: figures on held-out records, with what they are.
-        graphs: for each graph its file and SHA-256.
     """
 
-    name: str
-    version: str
-    description: str
-    ecgsdk_version: str
-    leads: tuple[str, ...]
-    units: str
     sampling_rate: float
     features: int
     statements: tuple[str, ...]
     measured: tuple[str, ...]
-    data: Mapping[str, Any]
-    training: Mapping[str, Any]
-    metrics: Mapping[str, Any]
-    graphs: Mapping[str, Mapping[str, str]]
     kind: str = "encoder"
-    licence: str = "Apache-2.0"
-    card_format: int = field(default=CARD_FORMAT)
-
-    def as_dict(self) -> dict[str, object]:
-        """The card as JSON-ready values."""
-        return dataclasses.asdict(self)
 
 
-@dataclass(frozen=True)
-class SynthesiserCard:
+@dataclass(frozen=True, kw_only=True)
+class SynthesiserCard(_Facts):
     """What a synthesiser, which makes one synthetic ECG of one real, takes, was trained on, and reached.
 
     Attributes:
-        name, version, description: of the synthesiser.
-        card_format: version of this card's layout.
         kind: "synthesiser"; cards of generators have no kind.
-        ecgsdk_version: that exported it.
-        leads, units, seconds: of the signals taken and made.
+        seconds: of the signals taken and made.
         sampling_rates: Hz, the default first.
         latent_shape: channels and time steps of the latent signal, each channel with a standard deviation of 1.
         noise_level: standard deviation of the noise that is added to the latent signal at strength 1.
         strength: the least and the greatest that can be asked for.
-        data: source, folds and number of records; licence and credit of the data.
-        training: command, settings, seed, device and steps done.
-        metrics: figures on held-out records, with what they are.
-        graphs: for each graph its file and SHA-256.
     """
 
-    name: str
-    version: str
-    description: str
-    ecgsdk_version: str
-    leads: tuple[str, ...]
-    units: str
     seconds: float
     sampling_rates: tuple[float, ...]
     latent_shape: tuple[int, int]
     noise_level: float
     strength: tuple[float, float]
-    data: Mapping[str, Any]
-    training: Mapping[str, Any]
-    metrics: Mapping[str, Any]
-    graphs: Mapping[str, Mapping[str, str]]
     kind: str = "synthesiser"
-    licence: str = "Apache-2.0"
-    card_format: int = field(default=CARD_FORMAT)
-
-    def as_dict(self) -> dict[str, object]:
-        """The card as JSON-ready values."""
-        return dataclasses.asdict(self)
 
 
 AnyCard = Card | EncoderCard | SynthesiserCard

@@ -20,7 +20,7 @@ from ecgsdk.batch import ECGBatch
 from ecgsdk.generator import integrate
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
-SCRIPTS = ("conditions.py", "intervals_ludb.py", "overfitted.py", "speed.py", "steps.py")
+SCRIPTS = ("conditions.py", "intervals_ludb.py", "overfitted.py", "peers.py", "speed.py", "steps.py")
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +117,91 @@ def test_size_of_an_environment_leaves_pip_out(tmp_path):
         (packages / name).write_bytes(bytes(size))
     assert installed_size(tmp_path) == 3.5
     assert 10e6 < greatest_resident_size() < 20e9
+
+
+def test_peers_stand_below_ours_with_the_ratios():
+    from peers import Row, table
+
+    ours = Row("ecgsdk 1.0", "12 leads × 10 s, 100 Hz", 100.0, 180.4, 0.25, 150.0, 50.0, {"8": 200.0, "64": 400.0},
+               {"HDF5": 350.0})  # fmt: skip
+    peer = Row("slow 2.0", "8 leads × 10 s, 500 Hz", 500.0, 1073.4, 1.0, "fails", 10.0, {"8": 20.0},
+               {"CSV": 7.04, "NPY": "fails"})  # fmt: skip
+    absent = Row("absent 3.0", installed_mb=2.0, first_s="needs a download")
+    _, _, *lines = table([ours, peer, absent]).splitlines()
+    assert lines == [
+        "| ecgsdk 1.0 | 12 leads × 10 s, 100 Hz | 180 | 0.25 | 150 | 50 | 400 (64) | 350 HDF5 |",
+        "| slow 2.0 | 8 leads × 10 s, 500 Hz | 1070 | 1 | fails | 10 | 20 (8) | 7.04 CSV, fails NPY |",
+        "| absent 3.0 | – | 2 | needs a download | – | – | – | – |",
+        "| ecgsdk 1.0 / slow 2.0 | – | 0.17 | 0.25 | – | 5 | 20 | 50 |",
+        "| ecgsdk 1.0 / absent 3.0 | – | 90 | – | – | – | – | – |",
+    ]
+
+
+def test_a_peer_is_compared_with_our_row_of_the_nearest_sampling_rate():
+    from peers import Row, table
+
+    ours = [Row(f"ecgsdk 1.0, {rate} Hz", sampling_rate=rate, single_per_s=rate / 10) for rate in (100, 500)]
+    last = table([*ours, Row("peer", sampling_rate=500, single_per_s=10.0)]).splitlines()[-1]
+    assert last.startswith("| ecgsdk 1.0, 500 Hz / peer |")
+    assert " 5 |" in last
+
+
+def test_what_a_peer_prints_is_read_or_says_what_is_missing():
+    import click
+    from peers import MissingError, answer, fastest_of, significant
+
+    assert answer('a peer\'s own words\n{"per_s": {"1": 2.5}}\n') == {"per_s": {"1": 2.5}}
+    with pytest.raises(MissingError, match="needs a download"):
+        answer('{"missing": "needs a download"}')
+    with pytest.raises(click.ClickException, match="no figures"):
+        answer("")
+    assert fastest_of([{"1": 2.0, "8": 5.0}, {"1": 3.0, "8": 4.0}]) == {"1": 3.0, "8": 5.0}
+    assert [significant(value) for value in (1073.4, 0.2449, "fails", None)] == ["1070", "0.245", "fails", None]
+
+
+def test_versions_are_pinned_and_commands_shown():
+    from peers import PEERS, notes
+    from peers_inside import TOOLS
+
+    assert [peer.name for peer in PEERS] == list(TOOLS)
+    assert all("==" in text for peer in PEERS[1:] for part in peer.requirements("") for text in part)
+    shown = "\n".join(notes(PEERS, "https://example.org/whl"))
+    assert "`pip install torch==2.13.0 --index-url https://example.org/whl`, then `pip install 'ecgen==1.1.0'`" in shown
+    assert "`pip install '.[cpu]'`" in shown
+
+
+def test_a_tool_without_weights_says_so(capsys):
+    from peers_inside import main
+
+    main(["ecgen", "write", "--format=NPY"])
+    assert json.loads(capsys.readouterr().out) == {"missing": "needs a download"}
+
+
+def test_only_the_weights_that_run_are_converted():
+    from peers_inside import converted
+
+    weights = {"fc1.bias": 1, "ppfilter1.bias": 2, "deconv_1.Conv1dTrans.bias": 3, "conv_1.bias": 4}
+    assert converted(weights) == {"deconv_1.conv1d_transpose.bias": 3, "conv_1.bias": 4}
+
+
+def test_writing_is_measured_over_the_time_asked_for():
+    from peers_inside import grown, per_second
+
+    assert grown(lambda n: 0.5 + n / 100, 10) == (1368, pytest.approx(14.18))
+    sizes = []
+    assert per_second(sizes.append, 8, 0) > 0
+    assert sizes == [8, 8]
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
+def test_memory_is_that_of_all_processes():
+    from peers import peak_memory
+
+    held = "import sys, time; held = b'1' * 30_000_000; time.sleep(float(sys.argv[1]))"
+    parent = (
+        f"import subprocess, sys; held = b'1' * 30_000_000; subprocess.run([sys.executable, '-c', {held!r}, '0.3'])"
+    )
+    assert 60 < peak_memory([sys.executable, "-c", parent]) < 120
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

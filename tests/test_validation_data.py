@@ -285,3 +285,38 @@ def test_each_real_ecg_has_one_that_was_made_of_it_and_sources_are_members(drawn
     assert again.made == 0
     from_synthesiser(real, again, replace(settings, strength=1.0), cache, no_progress)
     assert again.made == len(data.train) + len(data.synthetic_test)
+
+
+def test_ecgs_made_of_test_records_may_not_train(drawn_real, provenance):
+    settings = Settings(real="ptb-xl", records=200, task_records=100)
+    strong = replace(provenance, steps=None, guidance=None, strength=1.0)
+    others = drawn_source("made.h5", 400, strong)
+    from_file(drawn_real, others, settings, no_progress)
+    read = others.read
+
+    def of_the_test_set(chosen):
+        """Records 100 to 189 are the real test records, larger and with noise."""
+        signals = read(chosen)
+        for row, i in enumerate(chosen):
+            if 100 <= i < 190:
+                signals[row] = 1.3 * drawn_real.test.read([i - 100])[0] + 0.05 * signals[row]
+        return signals
+
+    with pytest.raises(
+        DataError, match=r"real test records, such as test\d+, made.h5 seems to hold what a synthesiser"
+    ):
+        from_file(drawn_real, replace(others, read=of_the_test_set), settings, no_progress)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"strength": 2.0}, "only a synthesiser such as yoo2023 has a strength"),
+        ({"generator": "yoo2023", "steps": 3}, "yoo2023 is a synthesiser and has no steps"),
+    ],
+)
+def test_settings_of_the_other_kind_of_model_are_refused(asked, said, ptbxl_folder):
+    folds = ecgsdk.read_ecgs(ptbxl_folder).folds
+    settings = Settings(real=str(ptbxl_folder), train_folds=(folds[0],), test_folds=(folds[1],), **asked)
+    with pytest.raises(ConditionError, match=said):
+        ecgsdk.validation.validate(settings)

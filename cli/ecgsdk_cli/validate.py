@@ -81,7 +81,7 @@ _BOUND_MISSED = 3
 @click.option("--sampling-rate", type=click.FloatRange(1, 1e6), metavar="HZ", help="To read the real ECGs at.")
 @reading_options
 @click.option("--steps", type=click.IntRange(1, 10_000), help="Flow evaluations; default: the model's.")
-@click.option("--strength", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Of a synthesiser.")
+@click.option("--strength", type=click.FloatRange(min=0), help="Of a synthesiser; default: 1.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--fail-under", type=Threshold(), multiple=True, help="Exit 3 if a figure is lower; repeatable.")
 @click.option("--fail-over", type=Threshold(), multiple=True, help="Exit 3 if a figure is higher; repeatable.")

@@ -108,7 +108,7 @@ def export(
 
     Raises:
         TrainingError: a checkpoint is missing, or a graph differs from PyTorch by more than 1e-3 of the output's
-            standard deviation at any of three batch sizes.
+            standard deviation at any of several batch sizes.
         WriteError: the target exists and `overwrite` is off.
     """
     check_model_folder(target, overwrite=overwrite)

@@ -148,7 +148,9 @@ def write_model_folder(target: Path, graphs: Mapping[str, bytes], card: AnyCard)
         staged.mkdir(parents=True)
         for name, graph in graphs.items():
             (staged / f"{name}.onnx").write_bytes(graph)
-        (staged / "card.json").write_text(json.dumps(card.as_dict(), indent=1, ensure_ascii=False) + "\n")
+        (staged / "card.json").write_text(
+            json.dumps(card.as_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         publish(staged, target)
     except OSError as error:
         raise WriteError(f"cannot write {target}: {error.strerror}") from None

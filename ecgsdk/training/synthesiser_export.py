@@ -8,6 +8,7 @@ import torch
 
 import ecgsdk
 from ecgsdk.cards import SynthesiserCard
+from ecgsdk.errors import TrainingError
 from ecgsdk.leads import INDEPENDENT_LEADS, LEADS
 from ecgsdk.training.data import load_prepared
 from ecgsdk.training.export import PTBXL, held_out_figures, load_average, training_facts
@@ -47,9 +48,14 @@ def export_synthesiser(
         command, device: how it was trained, for the card; default: as the run's own history tells.
 
     Raises:
-        TrainingError: the checkpoint is missing, or the graph differs from PyTorch.
+        TrainingError: the checkpoint is missing, the graph differs from PyTorch, or the noise level is beyond what the
+            network was trained with.
         WriteError: the target exists and `overwrite` is off.
     """
+    if not 0 < noise_level <= NOISE_RANGE[1]:
+        raise TrainingError(
+            f"noise level {noise_level:g} is beyond what is trained with; give up to {NOISE_RANGE[1]:g}"
+        )
     check_model_folder(target, overwrite=overwrite)
     config = run_config(folder)
     network, stored = build_synthesiser(config), load_stage(folder, "synthesiser")

@@ -13,6 +13,7 @@ from ecgsdk.errors import ConditionError, DataError, ModelError
 from ecgsdk.models import find_model
 from ecgsdk.readers import read_ecgs
 from ecgsdk.readers.source import fitted
+from ecgsdk.validation.likeness import has_likeness
 from ecgsdk.validation.pairs import matched
 from ecgsdk.validation.records import RATE, SECONDS, Records, load_records
 from ecgsdk.validation.twins import joined, resyntheses, twins
@@ -105,6 +106,16 @@ class DataSets:
                 )
         if set(self.synthetic_train.digests) & set(self.synthetic_test.digests):
             raise DataError(f"{self.synthetic_train.name} holds the same record twice; keep one of each")
+
+    def check_sources(self) -> None:
+        """Raises DataError where ECGs that train were made from real test records."""
+        copied = has_likeness(self.test, self.synthetic_train)
+        if copied.any():
+            where = self.test.identifiers[int(np.argmax(copied))]
+            raise DataError(
+                f"of {copied.sum()} real test records, such as {where}, {self.synthetic_train.name} seems to hold what "
+                "a synthesiser made; make it of other records, or validate with --generator instead"
+            )
 
 
 def open_real(settings: Settings) -> Real:
@@ -199,7 +210,10 @@ def from_file(real: Real, synthetic: ECGSource, settings: Settings, progress: Pr
     for_train, for_test = synthetic.select(train.tolist()), synthetic.select(chosen.tolist())
     multi = min(len(train), real.multi)
     members = _members(real, card, settings, progress)
-    return _together(real, multi, for_train, for_test, positions, members, settings, progress, made_as="others")
+    data = _together(real, multi, for_train, for_test, positions, members, settings, progress, made_as="others")
+    if synthetic.provenance.strength is not None:
+        data.check_sources()
+    return data
 
 
 def _together(
@@ -277,16 +291,16 @@ def _members(
     if settings.members is not None:
         source = _read_real(settings.members, settings)
         order = random.permutation(len(source))
+        most = len(order)
     elif card is not None and real.has_folds and set(settings.train_folds) <= set(card.data.get("folds", ())):
         # Held-out records have a twin among the synthetic ones; members without one would look less known.
-        source = real.train
-        twinned = real.rows[: real.multi]
-        order = np.concatenate(
-            [random.permutation(twinned), random.permutation(np.setdiff1d(range(len(source)), twinned))]
-        )
+        source, twinned = real.train, real.rows[: real.multi]
+        further = np.setdiff1d(range(len(source)), twinned)
+        order = np.concatenate([random.permutation(twinned), random.permutation(further)])
+        most = len(twinned)
     else:
         return None, None
-    members = min(_MEMBERS, len(order) // 3)
+    members = min(_MEMBERS, len(order) // 3, most)
     others = random.permutation(order[members:])
     return _loaded_members(source, order[:members], others, settings, progress)
 

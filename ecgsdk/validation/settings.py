@@ -42,7 +42,7 @@ class Settings:
         seeds: trainings of each classifier.
         seed: of all that is drawn.
         steps: flow evaluations of the generator; None: its default.
-        strength: how far a synthesiser's ECGs are from their sources.
+        strength: how far a synthesiser's ECGs are from their sources; None: 1.
         device: where the generator runs.
     """
 
@@ -66,7 +66,7 @@ class Settings:
     seeds: int = 1
     seed: int = 0
     steps: int | None = None
-    strength: float = 1.0
+    strength: float | None = None
     device: str = "auto"
 
     def __post_init__(self) -> None:

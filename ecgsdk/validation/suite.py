@@ -16,7 +16,7 @@ import numpy as np
 
 import ecgsdk
 from ecgsdk.cards import kind_of
-from ecgsdk.errors import EcgsdkError, ModelError
+from ecgsdk.errors import ConditionError, EcgsdkError, ModelError
 from ecgsdk.plugins import Plugins, installed_plugins
 from ecgsdk.readers import read_ecgs
 from ecgsdk.validation.cache import Cache
@@ -52,6 +52,9 @@ _TITLES = {
     "agreement": "Agreement of diagnostic models",
     "plugins": "Metrics of plugins",
 }
+
+_UNKNOWN_MEMBERS = "it is not known which ECGs the generator was trained on; name them with --members"
+_NO_SOURCES_LEFT = "of every real training record an ECG was made, so none is left to compare with; lower --records so that 100 are left"
 
 _PLANTED = 0.1
 """Share of the members that the planted leak copies."""
@@ -101,8 +104,12 @@ def _data(settings: Settings, cache: Cache, progress: Progress) -> DataSets:
     if settings.synthetic is not None:
         return from_file(real, read_ecgs(settings.synthetic), settings, progress)
     if _is_synthesiser(settings.generator):
+        if settings.steps is not None:
+            raise ConditionError(f"{settings.generator} is a synthesiser and has no steps; leave them out")
         synthesiser = ecgsdk.load_synthesiser(settings.generator, device=settings.device)
         return from_synthesiser(real, synthesiser, settings, cache, progress)
+    if settings.strength is not None:
+        raise ConditionError("only a synthesiser such as yoo2023 has a strength; leave it out, or name one")
     generator = ecgsdk.load_generator(settings.generator, device=settings.device)
     return from_generator(real, generator, settings, cache, progress)
 
@@ -232,7 +239,7 @@ def _physiology(run: _Run) -> Section:
 def _privacy(run: _Run) -> Section:
     data = run.data
     if data.members is None or run.reference is None:
-        why = "it is not known which ECGs the generator was trained on; name them with --members"
+        why = _NO_SOURCES_LEFT if data.resynthesised else _UNKNOWN_MEMBERS
         return Section("privacy", _TITLES["privacy"], failures=(Failure("membership inference", why),))
     members = run.profile(data.members, "the generator's training ECGs")
     return privacy.section(

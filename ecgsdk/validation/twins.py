@@ -74,13 +74,14 @@ def resyntheses(
     Raises:
         DataError: a real ECG cannot be read.
     """
-    seed, strength = settings.seed, settings.strength
+    seed, strength = settings.seed, 1.0 if settings.strength is None else settings.strength
 
     def facts(rows: range) -> dict[str, object]:
         digest = hashlib.sha256()
         for batch in source.select(rows).batches():
             digest.update(batch.signals.tobytes())
-        return {"sources": digest.hexdigest()}
+        known = [condition.as_dict() for condition in source.conditions[rows.start : rows.stop]]
+        return {"sources": digest.hexdigest(), "conditions": known}
 
     def batches(rows: range) -> Iterator[ECGBatch]:
         return synthesiser.resynthesize(source.select(rows), seed=seed, strength=strength, start=rows.start)

@@ -34,7 +34,6 @@ _ABOUT = (
     "What diagnostic classifiers learn from synthetic ECGs: each is trained on real or on as many synthetic ones and "
     "tested on ECGs that it has not seen. The figure that counts is synthetic → real beside real → real."
 )
-_BINARY = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "f1", "auroc")
 _BINARY_TITLES = ("accuracy, %", "balanced, %", "sensitivity, %", "specificity, %", "F1, %", "AUROC")
 
 
