@@ -54,7 +54,9 @@ _TITLES = {
 }
 
 _UNKNOWN_MEMBERS = "it is not known which ECGs the generator was trained on; name them with --members"
-_NO_SOURCES_LEFT = "of every real training record an ECG was made, so none is left to compare with; lower --records so that 100 are left"
+_NO_SOURCES_LEFT = (
+    "an ECG was made of every real training record, so none is left to compare with; with a lower --records, some are"
+)
 
 _PLANTED = 0.1
 """Share of the members that the planted leak copies."""
