@@ -8,6 +8,7 @@ Each package is installed into an environment of its own (3 GB together) from Py
 Debian, `apt install python3-venv` comes first. Every figure is the best of several repetitions; what does not install,
 does not run or needs a download says so in its cell, and the rest goes on. `peers_inside.py` says how each package is
 used. Peak memory is that of all processes together while records are written, shared pages counted once (Linux only).
+The machine must be idle: PyTorch's threads wait for one another, and one busy core slows them many times over.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from ecgsdk.readers import ECGSource
 
-__all__ = ["convert", "interrupted_conversions"]
+__all__ = ["check_apart", "convert", "interrupted_conversions"]
 
 _BATCH = 64
 _BATCH_BYTES = 64 << 20
@@ -44,10 +45,9 @@ def convert(
 
     Raises:
         DataError: a record cannot be read.
-        WriteError: the output cannot be written, exists, or is the source.
+        WriteError: the output cannot be written, exists, or would replace what is read.
     """
-    if Path(output).resolve() == Path(source.name).resolve():
-        raise WriteError(f"{output} is what is read; choose another name")
+    check_apart(source.name, output)
     writer = open_writer(
         output,
         format,
@@ -62,6 +62,23 @@ def convert(
             sink.write(batch)
             advance(len(batch))
     return len(source)
+
+
+def check_apart(source: str | Path, output: str | Path) -> None:
+    """Raises WriteError where `output` would replace the source, a file or folder, or a part of it.
+
+    A new name beside the files of a source folder replaces none of them.
+    """
+    # Unlike Path.resolve, realpath takes links that go in circles.
+    read, written = Path(os.path.realpath(source)), Path(os.path.realpath(output))
+    if not read.exists():
+        return
+    if read == written or (written.exists() and read.samefile(written)):
+        raise WriteError(f"{output} is what is read; choose another name")
+    if written in read.parents:
+        raise WriteError(f"{output} holds what is read, {source}; choose another name")
+    if read in written.parents and os.path.lexists(output):
+        raise WriteError(f"{output} lies in what is read, {source}, and is not overwritten; choose another name")
 
 
 def interrupted_conversions(output: str | Path) -> tuple[Path, ...]:

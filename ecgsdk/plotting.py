@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from ecgsdk.leads import LEADS
 from ecgsdk.writers.atomic import check_target, discard, publish, staging_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -96,12 +96,17 @@ def plot_file(
     rhythm: Sequence[str] | None = None,
     scale: paper.Scale = _STANDARD,
     beside: tuple[str | Path, int] | None = None,
+    input_rate: float | None = None,
+    input_unit: str | None = None,
+    input_leads: Sequence[str] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Draws records of a file of ECGs into a picture: one as a page, two beside one another, or several as a sheet.
 
     Leads and columns are those of a sheet, as `plot_records` takes them; layout and rhythm strips those of a page, as
     `plot_record` takes them. `beside` is a second file and a record of it, drawn on one page with the first's.
+    `input_rate`, `input_unit` and `input_leads` say what the file does not, as `ecgsdk.read_ecgs` takes them; they hold
+    for the second file too where both names end alike.
 
     Raises:
         DataError: a file cannot be read or has no such record, or a layout, lead or length that there is not.
@@ -113,9 +118,11 @@ def plot_file(
     check_target(Path(output), overwrite=overwrite, folder=False)
     if not seconds > 0:
         raise DataError(f"strips of {seconds:g} s cannot be drawn; give a positive number of seconds")
-    batch = _read(path, records)
+    stated = {"input_rate": input_rate, "input_unit": input_unit, "input_leads": input_leads}
+    batch = _read(path, records, stated)
     if beside is not None:
-        other = _read(beside[0], [beside[1]])
+        alike = Path(beside[0]).suffix.lower() == Path(path).suffix.lower()
+        other = _read(beside[0], [beside[1]], stated if alike else {})
         figure = plot_pair(batch[0], other, layout=layout, rhythm=rhythm, scale=scale, seconds=seconds)
     elif len(batch) == 1:
         figure = plot_record(batch, 0, layout=layout, rhythm=rhythm, scale=scale, seconds=seconds)
@@ -268,10 +275,10 @@ def _picture_format(path: Path) -> str:
     return suffix
 
 
-def _read(path: str | Path, records: Sequence[int]) -> ECGBatch:
+def _read(path: str | Path, records: Sequence[int], stated: Mapping[str, Any]) -> ECGBatch:
     from ecgsdk.readers import read_ecgs
 
-    source = read_ecgs(path)
+    source = read_ecgs(path, **stated)
     beyond = [position for position in records if not 0 <= position < len(source)]
     if beyond:
         raise DataError(f"{path} has no record {beyond[0]}; it has {len(source)}, counted from 0")

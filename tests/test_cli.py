@@ -362,6 +362,18 @@ def test_plot(monkeypatch):
     ]
 
 
+@pytest.mark.parametrize("text", ["²", "1-99999999999", "8-1", "", "1-", "1-2-3", "٣", "1000"])
+def test_what_is_no_list_of_folds_is_refused(text):
+    result = run("gallery", "ptb-xl", "-o", "x.html", "--folds", text)
+    assert (result.exit_code, f"{text!r} is neither a fold nor a span of folds" in result.stderr) == (2, True)
+
+
+def test_folds_and_spans_of_them():
+    from ecgsdk_cli.options import FoldList
+
+    assert FoldList().convert(" 1-3, 10,2", None, None) == (1, 2, 3, 10)
+
+
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_completion(shell):
     result = run("completion", shell)

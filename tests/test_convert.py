@@ -34,6 +34,10 @@ def written(batch: ECGBatch, path: Path, format: str | None = None) -> Path:
     return path
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("kind", ["real_batch", "synthetic_batch"])
 def test_there_and_back_nothing_is_lost(request, tmp_path: Path, format: str, kind: str) -> None:
@@ -127,6 +131,49 @@ def test_mistakes_end_in_one_line(synthetic_batch: ECGBatch, tmp_path: Path) -> 
     (tmp_path / "y.h5").touch()
     assert "exists already" in run("convert", path, "-o", tmp_path / "y.h5").output
     assert run("convert", path, "-o", tmp_path / "y.h5", "--force").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["convert", "resynthesize"])
+def test_what_is_read_is_not_replaced(command: str, real_batch: ECGBatch, tmp_path: Path) -> None:
+    folder = tmp_path / "w"
+    pytest.importorskip("edfio")
+    before = contents(written(real_batch, folder, "edf"))
+    (tmp_path / "link").symlink_to(folder)
+    for source, output, message in [
+        (folder, folder, "is what is read"),
+        (tmp_path / "link", folder, "is what is read"),
+        (folder / "000002.edf", folder, "holds what is read"),
+        (tmp_path / "link" / "000002.edf", folder, "holds what is read"),
+        (folder, folder / "000002.edf", "lies in what is read"),
+        (tmp_path / "w" / ".." / "w", tmp_path, "holds what is read"),
+    ]:
+        result = run(command, source, "-o", output, "--format", "edf", "--force")
+        assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+        assert f"{output} {message}" in result.stderr
+    assert contents(folder) == before
+
+
+def test_a_new_name_in_the_folder_that_is_read_replaces_nothing(real_batch: ECGBatch, tmp_path: Path) -> None:
+    folder = written(real_batch, tmp_path / "w", "wfdb")
+    assert convert(read_ecgs(folder), folder / "x.h5") == 6
+    with pytest.raises(WriteError, match="x.h5 lies in what is read, .*w, and is not overwritten; choose another name"):
+        convert(read_ecgs(folder), folder / "x.h5", overwrite=True)
+
+
+def test_an_ecg_in_other_units_is_not_clipped(real_batch: ECGBatch, tmp_path: Path) -> None:
+    path = written(replace(real_batch, signals=real_batch.signals * 1000), tmp_path / "x.npz")
+    result = run("convert", path, "-o", tmp_path / "x.h5")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "goes beyond ±32.767 mV" in result.stderr
+    assert not (tmp_path / "x.h5").exists()
+
+
+@pytest.mark.parametrize("name", ["c", "x.csv"])
+def test_an_identifier_with_a_line_break_comes_back(synthetic_batch: ECGBatch, tmp_path: Path, name: str) -> None:
+    batch = replace(synthetic_batch[2], identifiers=('a\nb,"c"',))
+    source = read_ecgs(written(batch, tmp_path / name, "csv"))
+    assert (source.identifiers, source.samples, source.provenance) == (batch.identifiers, 300, batch.provenance)
+    np.testing.assert_allclose(source.read([0]), batch.signals, atol=1.5 * STEP)
 
 
 def test_a_record_that_cannot_be_read_leaves_nothing(synthetic_batch: ECGBatch, tmp_path: Path) -> None:

@@ -250,6 +250,22 @@ def test_each_fault_has_its_line(copy):
     assert verify_dataset(copy)[1][2] == Fault("extra", "wfdb/notes.txt")
 
 
+def test_links_are_extra(copy, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (copy / "more").symlink_to(tmp_path / "elsewhere")
+    (copy / "wfdb" / "loose").symlink_to(tmp_path / "gone")
+    assert verify_dataset(copy)[1] == (Fault("extra", "more"), Fault("extra", "wfdb/loose"))
+
+
+def test_the_readmes_command_keeps_all_digits():
+    plan = Plan(per_group=2, real="ptb-xl", strength=1 / 3, test_share=0.1 + 0.2, formats=("wfdb",))
+    assert plan.command("my model").split(" ", 3)[3] == (
+        "FOLDER --model 'my model' --per-group 2 --seed 2023 --real ptb-xl/ --strength 0.3333333333333333 "
+        "--formats wfdb --test-share 0.30000000000000004"
+    ).replace("FOLDER", "-o FOLDER")
+    assert "--strength 1 " in Plan(strength=1.0).command("m")
+
+
 @pytest.mark.parametrize("line", ["no checksum", f"{'0' * 64}  ../outside", f"{'0' * 64}  /etc/hosts"])
 def test_a_list_that_cannot_be_one_is_refused(copy, line):
     with (copy / "SHA256SUMS").open("a") as file:

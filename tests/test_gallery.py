@@ -213,6 +213,15 @@ def test_the_command(tmp_path, ptbxl_folder):
     assert result.stdout.startswith("drew 6 ECGs of ")
 
 
+def test_what_a_table_does_not_say_is_asked_for(tmp_path):
+    (tmp_path / "x.csv").write_text("I,II,V1,V2,V3,V4,V5,V6\n" + "1,2,3,4,5,6,7,8\n" * 200)
+    words = ["gallery", str(tmp_path / "x.csv"), "-o", str(tmp_path / "x.html"), "--input-rate", "100"]
+    result = CliRunner().invoke(main, words)
+    assert (result.exit_code, "state it with input_unit= (--input-unit)" in result.stderr) == (1, True)
+    result = CliRunner().invoke(main, [*words, "--input-unit", "uV"])
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
 OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
     "--allow-file-access-from-files", "--enable-logging=stderr", "--virtual-time-budget=10000",

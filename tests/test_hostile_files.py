@@ -343,6 +343,20 @@ def test_tables_with_thousands_of_columns_and_endless_lines(tmp_path: Path) -> N
     refused(path, "more than 67108864")
 
 
+def test_a_parquet_row_group_is_decoded_by_parts(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    # 48 MB of samples in one row group, of which two records are asked for.
+    values = pyarrow.array(np.zeros(200 * 5000, np.float32))
+    lists = pyarrow.ListArray.from_arrays(pyarrow.array(np.arange(201) * 5000, pyarrow.int32()), values)
+    write_table(pyarrow.table(dict.fromkeys(LEADS, lists)), tmp_path / "x.parquet", row_group_size=200)
+    del values, lists
+    with bounded(40, seconds=20):
+        source = read_ecgs(tmp_path / "x.parquet", input_rate=500, input_unit="mV")
+        assert source.read([0, 199]).shape == (2, 12, 5000)
+
+
 def test_edf_with_thousands_of_signals(tmp_path: Path) -> None:
     pytest.importorskip("edfio")
     data = bytearray(write(tmp_path / "x.edf", None).read_bytes())

@@ -328,7 +328,7 @@ def source(monkeypatch):
         folds=(None,) * 5,
         read=lambda positions: records.signals[list(positions)],
     )
-    monkeypatch.setattr("ecgsdk.readers.read_ecgs", lambda path: read)
+    monkeypatch.setattr("ecgsdk.readers.read_ecgs", lambda path, **stated: read)
     return read
 
 
@@ -352,6 +352,19 @@ def test_a_record_beside_one_of_another_file(source, tmp_path):
     assert pair.count("5 mm/mV") == 2
     with pytest.raises(DataError, match=r"other.h5 has no record 9; it has 5, counted from 0"):
         plot_file("five.h5", tmp_path / "none.svg", [3], beside=("other.h5", 9))
+
+
+def test_what_a_table_does_not_say_is_asked_for(tmp_path):
+    table = tmp_path / "x.csv"
+    table.write_text("I,II,V1,V2,V3,V4,V5,V6\n" + "1,2,3,4,5,6,7,8\n" * 200)
+    words = ["plot", str(table), "-o", str(tmp_path / "x.svg")]
+    result = CliRunner().invoke(main, words)
+    assert (result.exit_code, "state it with input_rate= (--input-rate)" in result.stderr) == (1, True)
+    words += ["--input-rate", "100", "--input-unit", "uV", "--seconds", "2"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    result = CliRunner().invoke(main, [*words, "--beside", str(table), "--force"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (tmp_path / "x.svg").read_text(encoding="utf-8").count("record x<") == 2
 
 
 def test_options_of_the_command(source, tmp_path):

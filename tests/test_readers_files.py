@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import h5py
@@ -128,3 +129,17 @@ def test_rate_and_length_on_request(written, name: str) -> None:
     assert next(source.batches()).signals.shape == (5, 12, 250)
     with pytest.raises(DataError, match="shorter than the 4 s"):
         read_ecgs(source.name, seconds=4)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_named_pipes_are_not_waited_for(synthetic_batch: ECGBatch, tmp_path: Path) -> None:
+    for name in ("pipe", "pipe.csv", "records.csv", "pipe.dcm"):
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match="understood are"):
+        read_ecgs(tmp_path)
+    with open_writer(tmp_path / "x.csv", sampling_rate=100, total=1, provenance=synthetic_batch.provenance) as writer:
+        writer.write(synthetic_batch[:1])
+    assert read_ecgs(tmp_path).identifiers == ("0",)
+    for suffix in ("csv", "dcm", "edf", "h5", "npz", "parquet", "hea", "scp", "xml", "none"):
+        os.mkfifo(tmp_path / f"x.{suffix}x.{suffix}")
+        assert_refused(tmp_path / f"x.{suffix}x.{suffix}", "is neither a file nor a folder")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,37 @@ def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_ecgs(path, input_rate=100).read([0])[0], MICROVOLTS / 1000, atol=1e-6)
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize("whole", [False, True])
+def test_decimal_commas_without_a_line_of_names(tmp_path: Path, delimiter: str, whole: bool) -> None:
+    path = table(tmp_path / "x.csv", "", np.round(MICROVOLTS) + (0 if whole else 0.25), delimiter=delimiter)
+    path.write_text(path.read_text().replace(".", ","))
+    source = read_ecgs(path, input_rate=100, input_unit="uV", input_leads=LEADS)
+    assert source.samples == 40
+    np.testing.assert_allclose(source.read([0])[0], (MICROVOLTS + (0 if whole else 0.25)) / 1000, atol=1e-6)
+
+
+def test_a_semicolon_in_a_name_divides_nothing(tmp_path: Path) -> None:
+    path = table(
+        tmp_path / "x.csv", ",".join([*LEADS, '"marker; of the cart"']), np.vstack([MICROVOLTS, MICROVOLTS[:1]])
+    )
+    np.testing.assert_allclose(read_ecgs(path, input_rate=100, input_unit="uV").read([0])[0], MICROVOLTS / 1000)
+
+
+@pytest.mark.parametrize("identifier", ["", "two\nlines", 'a\n\n#"b",c', "a#b", "\n"])
+@pytest.mark.parametrize("name", ["x.csv", "folder"])
+def test_any_identifier_of_ours_is_read_back(
+    synthetic_batch: ECGBatch, tmp_path: Path, name: str, identifier: str
+) -> None:
+    batch = replace(synthetic_batch[1:2], identifiers=(identifier,))
+    with open_writer(tmp_path / name, "csv", sampling_rate=100, total=1, provenance=batch.provenance) as writer:
+        writer.write(batch)
+    source = read_ecgs(tmp_path / name)
+    assert (source.identifiers, source.samples, source.conditions) == ((identifier,), 300, batch.conditions)
+    np.testing.assert_allclose(source.read([0]), batch.signals, atol=0.0016)
+    assert read_ecgs(tmp_path / name, seconds=1).read([0]).shape == (1, 12, 100)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -116,6 +148,11 @@ def test_a_folder_of_tables_leaves_out_those_without_leads(tmp_path: Path) -> No
     table(tmp_path / "a.csv")
     table(tmp_path / "deep" / "b.csv", signals=-MICROVOLTS)
     (tmp_path / "patients.csv").write_text("name,age\nx,3\n")
+    (tmp_path / "nothing.csv").touch()
+    (tmp_path / "blank.csv").write_text("\n# to do\n")
+    with (tmp_path / "all.csv").open("wb") as file:
+        file.write(b"I,II\n")
+        file.truncate((256 << 20) + 1)
     source = read_ecgs(tmp_path, input_rate=100, input_unit="uV")
     assert source.identifiers == ("a", "deep/b")
     np.testing.assert_allclose(source.read([1, 0])[0], -MICROVOLTS / 1000, atol=1e-6)
@@ -146,6 +183,75 @@ def test_parquet_of_another_program(tmp_path: Path) -> None:
     assert source.identifiers == ("7", "9", "11")
     assert [condition.age for condition in source.conditions] == [60, None, 4]
     np.testing.assert_allclose(source.read([2, 0, 1])[0], (MICROVOLTS + 2) / 1000, atol=1e-6)
+
+
+def records(path: Path, count: int, group: int) -> np.ndarray:
+    """Parquet of `count` records in row groups of `group`, with the leads in another order; returns their signals."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    signals = (np.arange(count)[:, None, None] + MICROVOLTS).astype(np.float32)
+    columns = {lead: [row.tolist() for row in signals[:, i]] for i, lead in enumerate(LEADS)}
+    write_table(pyarrow.table(dict(reversed(columns.items()))), path, row_group_size=group)
+    return signals
+
+
+@pytest.mark.parametrize(("count", "group"), [(23, 23), (23, 7), (23, 1)])
+@pytest.mark.parametrize("rows_a_block", [1, 3, 100])
+def test_parquet_in_blocks_of_any_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, group: int, rows_a_block: int
+) -> None:
+    record = 12 * 40 * 4
+    monkeypatch.setattr("ecgsdk.readers.parquet._BLOCK_BYTES", rows_a_block * record)
+    monkeypatch.setattr("ecgsdk.readers.parquet._KEPT_BYTES", 4 * record)
+    signals = records(tmp_path / "x.parquet", count, group)
+    source = read_ecgs(tmp_path / "x.parquet", input_rate=100, input_unit="mV")
+    for chosen in (range(23), [22, 0, 0, 5, 22], [7], [6], [], np.random.default_rng(3).permutation(23)):
+        np.testing.assert_array_equal(source.read(list(chosen)), signals[list(chosen)])
+    np.testing.assert_array_equal(np.concatenate([batch.signals for batch in source.batches(4)]), signals)
+
+
+def decoded_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A list that grows by the rows of each block of Parquet that is decoded from now on."""
+    from ecgsdk.readers.parquet import _RowGroups
+
+    rows: list[int] = []
+    original = _RowGroups._signals
+
+    def signals(self, columns):
+        rows.append(columns.num_rows)
+        return original(self, columns)
+
+    monkeypatch.setattr(_RowGroups, "_signals", signals)
+    return rows
+
+
+def test_parquet_out_of_order_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signals = records(tmp_path / "x.parquet", 60, 6)
+    source = read_ecgs(tmp_path / "x.parquet", input_rate=100, input_unit="mV")
+    rows = decoded_rows(monkeypatch)
+    order = np.random.default_rng(3).permutation(60)
+    np.testing.assert_array_equal(source.read(order.tolist()), signals[order])
+    for batch in order.reshape(15, 4):
+        np.testing.assert_array_equal(source.read(batch.tolist()), signals[batch])
+    # The first group is decoded already, to tell the length.
+    assert rows == [6] * 9
+
+
+def test_what_is_kept_of_parquet_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = 12 * 40 * 4
+    monkeypatch.setattr("ecgsdk.readers.parquet._BLOCK_BYTES", 2 * record)
+    monkeypatch.setattr("ecgsdk.readers.parquet._KEPT_BYTES", 5 * record)
+    records(tmp_path / "x.parquet", 60, 60)
+    source = read_ecgs(tmp_path / "x.parquet", input_rate=100, input_unit="mV")
+    kept = source.read.__self__._kept
+    rows = decoded_rows(monkeypatch)
+    for first in range(2, 60, 2):
+        source.read([first])
+        assert sum(block.nbytes for block in kept.values()) <= 5 * record
+    assert rows == [2] * 29
+    source.read([58, 56, 57, 59])
+    assert rows == [2] * 29
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,53 @@ def test_a_dicom_file_without_sensitivity_is_asked_for_its_unit(tmp_path: Path) 
     np.testing.assert_allclose(read_ecgs(path, input_unit="4 uV").read([0])[0], MICROVOLTS * 0.004, rtol=1e-5)
 
 
+@pytest.mark.parametrize("implicit", [True, False])
+def test_samples_of_the_padding_value_are_no_voltages(tmp_path: Path, implicit: bool) -> None:
+    units = MICROVOLTS.copy()
+    units[4, 90:] = -32768
+    units[5, 3] = 0
+
+    def padded(value: bytes):
+        def change(data) -> None:
+            for group in data.WaveformSequence:
+                group.add_new("WaveformPaddingValue", "OW", value)
+
+        path = dicom(tmp_path / "x.dcm", change, units)
+        if not implicit:
+            pydicom = pytest.importorskip("pydicom")
+            data = pydicom.dcmread(path)
+            data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+            pydicom.dcmwrite(path, data, implicit_vr=False, little_endian=True)
+        return read_ecgs(path)
+
+    with pytest.raises(DataError, match=r"x\.dcm: lead aVL has samples that are no numbers; leave the record out"):
+        padded(b"\x00\x80").read([0])
+    # What lies behind the seconds that are asked for does not matter.
+    whole = read_ecgs(tmp_path / "x.dcm", seconds=0.36)
+    np.testing.assert_allclose(whole.read([0])[0], units[:, :90] * 0.003 + 0.25, rtol=1e-5)
+    # A padding value of 0, or one that no sample has, takes nothing away.
+    for value in (b"\0\0", b"\x01\x80"):
+        np.testing.assert_allclose(padded(value).read([0])[0], units * 0.003 + 0.25, rtol=1e-5)
+
+
+def test_the_directory_of_a_disc_is_left_aside(tmp_path: Path) -> None:
+    (tmp_path / "DICOM").mkdir()
+    dicom(tmp_path / "DICOM" / "IM000001")
+    pydicom = pytest.importorskip("pydicom")
+    directory = pydicom.Dataset()
+    directory.FileSetID, directory.DirectoryRecordSequence = "DISC", []
+    directory.file_meta = pydicom.dataset.FileMetaDataset()
+    directory.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    directory.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
+    directory.file_meta.MediaStorageSOPInstanceUID = "2.25.8"
+    pydicom.dcmwrite(tmp_path / "DICOMDIR", directory, enforce_file_format=True)
+    source = read_ecgs(tmp_path)
+    assert source.identifiers == ("DICOM/IM000001",)
+    np.testing.assert_allclose(source.read([0])[0], MICROVOLTS * 0.003 + 0.25, rtol=1e-5)
+    with pytest.raises(DataError, match="DICOMDIR holds no waveform"):
+        read_ecgs(tmp_path / "DICOMDIR")
+
+
 def absent(data) -> None:
     del data.WaveformSequence
 

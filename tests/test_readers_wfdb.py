@@ -147,6 +147,30 @@ def test_folder_with_and_without_a_list_of_records(tmp_path: Path) -> None:
     assert read_wfdb([tmp_path / "b/r1.hea", tmp_path / "a/r1"]).identifiers == ("b/r1", "a/r1")
 
 
+@pytest.mark.parametrize(
+    "line", ["/etc/r1", "../out/r1", "a/../../out/r1", "..", "{folder}/in/r1", "r\0", "x" * 5000, "é" * 200]
+)
+def test_a_list_names_no_records_elsewhere(tmp_path: Path, line: str) -> None:
+    for name in ("in", "out"):
+        (tmp_path / name).mkdir()
+        make_record(tmp_path / name)
+    (tmp_path / "in" / "RECORDS").write_text(f"r1\n{line.format(folder=tmp_path)}\n", encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"RECORDS is damaged: .* is no record below its folder; take the line out"
+    ) as e:
+        read_ecgs(tmp_path / "in")
+    assert "\n" not in str(e.value)
+    assert len(str(e.value)) < 500
+
+
+@pytest.mark.parametrize("identifier", ["a<b>c", "<age>: 3", "x: y <sex>: F", ""])
+def test_an_identifier_is_taken_as_a_whole(tmp_path: Path, identifier: str) -> None:
+    make_record(tmp_path, comments=[f"Identifier: {identifier}", "Age: 74", "Sex: Male"])
+    source = read_wfdb(tmp_path)
+    assert source.identifiers == (identifier,)
+    assert source.conditions == (Condition((), None, 74.0, "M"),)
+
+
 def test_differing_records_name_the_option_that_helps(tmp_path: Path) -> None:
     make_record(tmp_path, "r1", rate=250, samples=500)
     make_record(tmp_path, "r2", rate=500, samples=1000)
@@ -221,6 +245,7 @@ GOOD = "r1.dat 16 1000/mV 16 0 0 0 0 I"
         (["r1 1 100 10", "r1.dat 16 1.2.3/mV 8 0 0 0 0 I"], "signal line"),
         (["r1 1 100 10", "r1.dat 16 1000/mmHg 8 0 0 0 0 I"], "unit mmHg"),
         (["r1 1 100 10", "../r1.dat 16 1000/mV 8 0 0 0 0 I"], "must lie beside"),
+        (["r1 1 100", "r1\0.dat 16 1000/mV 8 0 0 0 0 I"], "must lie beside"),
     ],
 )
 def test_strange_headers_are_refused_in_one_line(tmp_path: Path, lines: list[str], message: str) -> None:
@@ -241,6 +266,12 @@ def test_nothing_to_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "r1.dat").unlink()
     with pytest.raises(DataError, match="cannot read .*r1.dat"):
         read_wfdb(tmp_path).read([0])
+
+
+@pytest.mark.parametrize("name", ["nothing", "gone.h5", "gone.hea", "gone.csv", "gone.parquet"])
+def test_of_a_path_that_does_not_exist_this_is_said_first(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=f"{name}: No such file|{name} does not exist"):
+        read_ecgs(tmp_path / name, input_rate=100, input_leads=["I"])
 
 
 @pytest.mark.parametrize("name", ["ecgs.txt", "nothing", "gone.h5", "gone.npz", "gone.hea"])

@@ -8,16 +8,20 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ecgsdk import limits
 from ecgsdk.batch import ECGBatch
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import RuntimeSetupError, WriteError
 from ecgsdk.readers import read_ecgs
 from ecgsdk.writers import Writer, open_writer
+from ecgsdk.writers.formats import BUILT_IN
+from ecgsdk.writers.writer import Header
 
 FOLDERS = ["dicom", "edf", "csv"]
 FILES = ["ecgs.h5", "ecgs.npz", "ecgs.parquet"]
@@ -330,6 +334,56 @@ def test_values_that_are_no_numbers_are_refused(
     with pytest.raises(WriteError, match="record 3: lead V2 is not finite"):
         write(target(tmp_path, name), synthetic_batch)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["ecgs.h5", "ecgs.parquet", "ecgs/", *FOLDERS])
+def test_a_sample_that_16_bits_do_not_hold_is_refused(tmp_path: Path, name: str, real_batch: ECGBatch) -> None:
+    real_batch.signals[3, 7, 50] = 50.0
+    with pytest.raises(WriteError, match=f"record {real_batch.identifiers[3]}: lead V2 goes beyond ±32.767 mV"):
+        write(target(tmp_path, name), real_batch)
+    assert os.listdir(tmp_path) == []
+    real_batch.signals[3, 7, 50] = -32.767
+    write(target(tmp_path, name), real_batch)
+    assert read_ecgs(target(tmp_path, name)).read([3])[0, 7, 50] == pytest.approx(-32.767)
+
+
+@pytest.mark.parametrize(
+    ("format", "samples", "where"),
+    [
+        ("hdf5", 11_184_811, "256 MiB that a chunk of an HDF5 file"),
+        ("parquet", 11_184_811, "512 MiB that a row group of a Parquet file"),
+        ("dicom", 2_793_473, "64 MiB that a DICOM file"),
+        ("edf", 2_796_203, "64 MiB that a data record of an EDF file"),  # a prime: one data record
+        ("csv", 900_000, "64 MiB that a CSV file"),
+    ],
+)
+def test_a_record_larger_than_is_read_is_not_written(tmp_path: Path, format: str, samples: int, where: str) -> None:
+    sink = BUILT_IN[format].sink(folder=True)
+    with pytest.raises(WriteError, match=f"one record takes more than the {where} may have; shorten the records"):
+        sink(tmp_path / "x", Header(500.0, 1, samples, None))
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_only_file_of_a_record_is_larger_than_its_table_of_samples(tmp_path: Path) -> None:
+    signals = np.zeros((1, 12, 600_000), dtype=np.float32)
+    batch = ECGBatch(signals, 500.0, (Condition(("NORM",)),), ("a" * 50,))
+    with pytest.raises(WriteError, match="one record takes more than the 64 MiB that a CSV file may have"):
+        write(tmp_path / "x.csv", batch)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "largest"),
+    [
+        ("csv", "_LARGEST", limits.LARGEST_CSV),
+        ("dicom", "_LARGEST", limits.LARGEST_DICOM),
+        ("edf", "_LARGEST_RECORD", limits.LARGEST_EDF_DATA_RECORD),
+        ("hdf5", "_LARGEST_CHUNK", limits.LARGEST_HDF5_CHUNK),
+        ("parquet", "_LARGEST_GROUP", limits.LARGEST_PARQUET_GROUP),
+    ],
+)
+def test_readers_and_writers_have_the_same_limits(module: str, name: str, largest: int) -> None:
+    assert getattr(import_module(f"ecgsdk.readers.{module}"), name, largest) == largest
 
 
 def test_links_and_devices_are_not_overwritten(tmp_path, synthetic_batch, provenance):

@@ -114,13 +114,17 @@ def test_a_single_record_can_be_one_file(tmp_path: Path, synthetic_batch: ECGBat
         (5000, 512.0, 1000),
         (4999, 500.0, 4999),  # a prime: one large data record rather than 4999 of one sample
         (5000, 360.0, None),  # 13.888… s
+        (4000, 1000 / 3, 2000),  # 6 s, in spite of the last bits of the rate
+        (4000, 200 / 3, 2000),
     ],
 )
 def test_data_records_make_up_the_ecg(count: int, rate: float, expected: int | None) -> None:
     assert data_record_samples(count, rate) == expected
 
 
-@pytest.mark.parametrize(("rate", "count"), [(512.0, 5000), (500.0, 4999), (250.0, 1250)])
+@pytest.mark.parametrize(
+    ("rate", "count"), [(512.0, 5000), (500.0, 4999), (250.0, 1250), (1000 / 3, 1000), (200 / 3, 400), (400 / 3, 400)]
+)
 def test_rates_and_lengths_are_read_back(tmp_path: Path, rate: float, count: int, synthetic_batch: ECGBatch) -> None:
     batch = replace(synthetic_batch, signals=np.zeros((5, 12, count), dtype=np.float32), sampling_rate=rate)
     with pyedflib.EdfReader(str(write(tmp_path / "x", batch) / "000000.edf")) as reader:

@@ -55,6 +55,16 @@ def test_wfdb_comments_tell_condition_and_origin(tmp_path: Path, synthetic_batch
     ]
 
 
+def test_wfdb_numbers_keep_all_their_digits(tmp_path: Path, synthetic_batch: ECGBatch) -> None:
+    from ecgsdk.readers import read_ecgs
+
+    exact = replace(synthetic_batch.conditions[0], heart_rate=110 + 1 / 3, age=64.123456789)
+    batch = replace(synthetic_batch, sampling_rate=1000 / 3, conditions=(exact, *synthetic_batch.conditions[1:]))
+    source = read_ecgs(write(tmp_path / "records", batch, "wfdb"))
+    assert (source.sampling_rate, source.conditions) == (1000 / 3, batch.conditions)
+    assert wfdb.rdheader(str(tmp_path / "records" / "000000")).fs == 1000 / 3
+
+
 def test_wfdb_real_ecgs_are_not_called_synthetic(tmp_path: Path, real_batch: ECGBatch) -> None:
     folder = write(tmp_path / "records", real_batch, "wfdb")
     header = (folder / "000000.hea").read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ecgsdk.errors import WriteError
 from ecgsdk.leads import LEADS, to_eight, to_twelve
 from ecgsdk.writers.quantise import quantise
 
@@ -31,14 +32,30 @@ def test_rounding_is_to_the_nearest_unit(derive: bool) -> None:
     np.testing.assert_allclose(back, SIGNALS, atol=1.51e-3 if derive else 0.5005e-3)
 
 
-def test_known_values_and_clipping() -> None:
+def test_known_values() -> None:
     signals = np.zeros((1, 12, 2), dtype=np.float32)
     signals[0, :, 0] = 0.0104
-    signals[0, LEADS.index("V1")] = (99.0, -99.0)
+    signals[0, LEADS.index("V1")] = (32.7674, -32.7674)
     plain = quantise(signals, 0.001, derive_leads=False)[0]
     assert plain[0].tolist() == [10, 0]
     assert plain[LEADS.index("V1")].tolist() == [32767, -32767]
     assert quantise(signals, 0.001)[0, :6, 0].tolist() == [10, 10, 0, -10, 5, 5]
+
+
+@pytest.mark.parametrize("derive", [True, False])
+@pytest.mark.parametrize("value", [32.7676, -32.768, 50.0, 3e38])
+def test_what_16_bits_do_not_hold_is_refused(value: float, derive: bool) -> None:
+    signals = np.zeros((3, 12, 4), dtype=np.float32)
+    signals[1, LEADS.index("V1"), 2] = value
+    with pytest.raises(WriteError, match=r"^record b: lead V1 goes beyond ±32.767 mV, .* or write NPZ$"):
+        quantise(signals, 0.001, derive_leads=derive, identifiers="abc")
+
+
+def test_a_derived_lead_may_be_too_large_alone() -> None:
+    signals = np.zeros((1, 12, 1), dtype=np.float32)
+    signals[0, :2, 0] = (-20.0, 20.0)
+    with pytest.raises(WriteError, match="record 0: lead III goes beyond"):
+        quantise(signals, 0.001)
 
 
 def test_input_is_not_changed() -> None:

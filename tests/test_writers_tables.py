@@ -89,7 +89,7 @@ def test_csv_samples_are_whole_microvolts_that_keep_the_lead_equations(
 def test_csv_extremes_and_signs(tmp_path: Path, real_batch: ECGBatch) -> None:
     batch = only(real_batch, 0)
     signals = np.zeros((1, 12, 5), dtype=np.float32)
-    signals[0, 0] = (99.0, -99.0, -0.001, 0.0004, 1.5)
+    signals[0, 0] = (32.767, -32.767, -0.001, 0.0004, 1.5)
     lines = write(tmp_path / "x.csv", replace(batch, signals=signals), None).read_text().splitlines()
     assert [line.split(",")[1] for line in lines[1:]] == ["32.767", "-32.767", "-0.001", "0.000", "1.500"]
 

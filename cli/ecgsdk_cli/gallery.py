@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
-from ecgsdk_cli.options import FoldList
+from ecgsdk_cli.options import FoldList, reading_options
 
 __all__ = ["command"]
 
@@ -24,6 +25,7 @@ Examples:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws the ECGs.")
 @click.option("--title", metavar="TEXT", help="Heading of the page.")
 @click.option("--folds", type=FoldList(), help="Only these folds of PTB-XL.")
+@reading_options
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--json", "as_json", is_flag=True, help="Print what the page shows as JSON.")
 @click.option("--quiet", is_flag=True, help="Say nothing.")
@@ -33,10 +35,10 @@ def command(
     per_group: int,
     seed: int,
     title: str | None,
-    folds: tuple[int, ...] | None,
     force: bool,
     as_json: bool,
     quiet: bool,
+    **asked: Any,
 ) -> None:
     """Show samples of ECGs by group on one web page.
 
@@ -47,7 +49,7 @@ def command(
     from ecgsdk.gallery import write_gallery
     from ecgsdk.readers import read_ecgs
 
-    ecgs = read_ecgs(source, folds=folds)
+    ecgs = read_ecgs(source, **asked)
     shown = write_gallery(output, ecgs, per_group=per_group, seed=seed, title=title, overwrite=force)
     if as_json:
         click.echo(json.dumps({"output": output, "seed": seed, "shown": shown}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -53,6 +54,9 @@ class NameList(click.ParamType):
         return names
 
 
+_FOLDS = re.compile(r"\s*([0-9]{1,3})(?:-([0-9]{1,3}))?\s*")
+
+
 class FoldList(click.ParamType):
     """Cross-validation folds: numbers and spans of them, joined by commas."""
 
@@ -65,10 +69,10 @@ class FoldList(click.ParamType):
             return value
         folds: list[int] = []
         for part in value.split(","):
-            first, _, last = part.strip().partition("-")
-            if not first.isdigit() or not (last or first).isdigit():
+            match = _FOLDS.fullmatch(part)
+            if match is None or int(match[1]) > int(match[2] or match[1]):
                 self.fail(f"{part!r} is neither a fold nor a span of folds such as 1-8", param, ctx)
-            folds += range(int(first), int(last or first) + 1)
+            folds += range(int(match[1]), int(match[2] or match[1]) + 1)
         return tuple(dict.fromkeys(folds))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ecgsdk_cli.options import NameList
+from ecgsdk_cli.options import NameList, reading_options
 
 __all__ = ["command"]
 
@@ -15,6 +15,7 @@ Examples:
   ecgsdk plot afib.h5 --record 0 -o afib.svg
   ecgsdk plot afib.h5 --layout 6x2 --rhythm II,V1 --speed 50 --seconds 5 -o afib.pdf
   ecgsdk plot afib.h5 --record 3 --beside ptb-xl/ --beside-record 12 -o pair.pdf
+  ecgsdk plot table.csv -o ecg.pdf --input-rate 250 --input-unit uV
   ecgsdk plot dataset.h5 --record 0 --record 1 --record 2 -o sheet.pdf --leads I,V1,V5 --columns 2
 """
 
@@ -57,6 +58,7 @@ Examples:
     "--seconds", type=click.FloatRange(1, 600), default=10, show_default=True, help="Length of page or strip."
 )
 @click.option("--columns", type=click.IntRange(min=1), default=1, show_default=True, help="Records side by side.")
+@reading_options
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--quiet", is_flag=True, help="Say nothing.")
 def command(
@@ -74,11 +76,13 @@ def command(
     columns: int,
     force: bool,
     quiet: bool,
+    **stated: Any,
 ) -> None:
     """Draw a record as a 12-lead page, two on one page, or several as a sheet.
 
     The standard page has 3 x 4 leads over a rhythm strip of lead II, at 25 mm/s and 10 mm/mV in true millimetres: print
-    it at 100 %. FILE is anything that ecgsdk reads: its own files, WFDB records, a PTB-XL folder.
+    it at 100 %. FILE is anything that ecgsdk reads: its own files, WFDB records, a PTB-XL folder. What --input-rate,
+    --input-unit and --input-leads say holds for FILE, and for the file of --beside where both names end alike.
     """
     from ecgsdk.leads import standard_lead
     from ecgsdk.plotting import plot_file
@@ -87,6 +91,7 @@ def command(
         raise click.UsageError("--beside goes with one --record, not with several")
     lead_names = [standard_lead(name) for name in leads]
     page = _page_options(layout, rhythm, speed, gain, None if beside is None else (beside, beside_record))
+    page |= {name: value for name, value in stated.items() if value is not None}
     plot_file(file, output, records, leads=lead_names, seconds=seconds, columns=columns, overwrite=force, **page)
     if not quiet:
         named = f"record{'s' if len(records) > 1 else ''} {', '.join(map(str, records))} of {file}"

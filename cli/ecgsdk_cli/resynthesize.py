@@ -82,8 +82,10 @@ def command(**options: Any) -> None:
     source, and so does whose ECG it is: `ecgsdk generate` makes ECGs that have no source.
     """
     import ecgsdk
+    from ecgsdk.conversion import check_apart
 
     asked = _Options(**options)
+    check_apart(asked.real, asked.output)
     seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
     began = time.perf_counter()
     synthesiser = ecgsdk.load_synthesiser(asked.model, device=asked.device, threads=asked.threads)

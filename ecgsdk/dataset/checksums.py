@@ -86,8 +86,10 @@ def _digest(path: Path) -> str | None:
 
 
 def _files(folder: Path) -> list[str]:
-    """All files in the folder but the list, as sorted paths with slashes."""
-    paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    """All files and links in the folder but the list, as sorted paths with slashes."""
+    # A link to a folder is a folder to `is_dir`, and what it leads to is not in this one.
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    paths = (path.relative_to(folder).as_posix() for path in found)
     return sorted(path for path in paths if path != SUMS)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ecgsdk.conditions import GROUPS, check_known
 from ecgsdk.errors import ConditionError
+from ecgsdk.writers.marking import number_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,7 @@ FORMATS = ("hdf5", "wfdb")
 """Formats that a data set can hold its ECGs in."""
 
 _LARGEST_GROUP = 10**8
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _URL = re.compile(r"https?://[\w.~:/?#@%+=&,;-]+")
 
 
@@ -74,11 +75,11 @@ class Plan:
 
     def command(self, model: str) -> str:
         """The command that builds this data set with `model`; paths of this machine are left out."""
-        words = ["ecgsdk dataset build -o FOLDER", f"--model {model}", f"--per-group {self.per_group}"]
+        words = ["ecgsdk dataset build -o FOLDER", f"--model {shlex.quote(model)}", f"--per-group {self.per_group}"]
         words.append(f"--seed {self.seed}")
         words += ["--real ptb-xl/"] if self.real is not None else []
-        words += [f"--strength {self.strength:g}"] if self.strength is not None else []
-        words += [f"--formats {','.join(self.formats)}", f"--test-share {self.test_share:g}"]
+        words += [f"--strength {number_text(self.strength)}"] if self.strength is not None else []
+        words += [f"--formats {','.join(self.formats)}", f"--test-share {number_text(self.test_share)}"]
         words += [f"--url {shlex.quote(self.url)}"] if self.url else []
         words += [f"--published {self.published}"] if self.published else []
         return " ".join(words)

@@ -13,7 +13,9 @@ from ecgsdk.beats import detect_beats
 from ecgsdk.conditions import GROUPS
 from ecgsdk.dataset.split import shuffled_place
 from ecgsdk.errors import ConditionError, DataError
+from ecgsdk.leads import to_eight
 from ecgsdk.readers import read_ecgs
+from ecgsdk.soundness import fit_for_training
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Sources", "choose_sources"]
 
 _READ_AT_ONCE = 64
-_LARGEST_MV = 12.0
-_FLAT_MV = 1e-3
-_FEWEST_BEATS, _MOST_BEATS = 4, 48
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +110,11 @@ def _holds(condition: Condition) -> bool:
 
 
 def _sound(signals: np.ndarray, sampling_rate: float) -> np.ndarray:
-    """Which records, in mV of shape (n, 12, samples), are whole: the bounds of `choose_sources`."""
-    finite = np.isfinite(signals).all(axis=(1, 2))
-    filled = np.where(finite[:, None, None], signals, 0)
-    beats = np.array([len(times) for times in detect_beats(filled, sampling_rate)])
-    in_range = (np.abs(filled).max(axis=(1, 2)) < _LARGEST_MV) & (filled.std(axis=2).min(axis=1) > _FLAT_MV)
-    return finite & in_range & (beats >= _FEWEST_BEATS) & (beats <= _MOST_BEATS)
+    """Which records, in mV of shape (n, 12, samples), could be trained on."""
+    eight = to_eight(signals)
+    # Beats are sought in what is finite; a record that is not becomes flat, and is left out for that.
+    filled = np.where(np.isfinite(eight).all(axis=(1, 2), keepdims=True), eight, 0)
+    return fit_for_training(filled, detect_beats(filled, sampling_rate))
 
 
 def _patients(folder: Path, ecgs: ECGSource) -> list[str] | None:

@@ -254,22 +254,18 @@ def _viewer() -> Markup:
         ),
         element(
             "div",
-            element(
-                "div",
+            _group(
+                "Leads",
                 _button("3 × 4 page", id="page", aria_pressed="true"),
                 _button("All twelve in full", id="all", aria_pressed="false"),
                 element("span", *leads, class_="leads"),
-                role="group",
-                aria_label="Leads",
             ),
-            element(
-                "div",
+            _group(
+                "Size",
                 _button("−", id="smaller", aria_label="Smaller", title="Smaller: −"),
                 element("output", "", id="size", aria_live="polite"),
                 _button("+", id="larger", aria_label="Larger", title="Larger: +"),
                 _button("Fit", id="fit", title="Fit to the window: 0"),
-                role="group",
-                aria_label="Size",
             ),
             class_="tools",
         ),
@@ -284,6 +280,10 @@ def _keys() -> list[Markup]:
     """The viewer's keys, for people; the script obeys them."""
     keys = (("← →", "other ECGs"), ("+ −", "size"), ("0", "fit"), ("P", "page"), ("A", "all twelve"), ("Esc", "close"))
     return [join([element("kbd", key), f" {meaning}"]) for key, meaning in keys]
+
+
+def _group(name: str, *parts: Markup) -> Markup:
+    return element("div", *parts, role="group", aria_label=name)
 
 
 def _button(shown: str, /, **attributes: str) -> Markup:

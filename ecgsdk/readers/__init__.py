@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ecgsdk.errors import DataError, PluginError
 from ecgsdk.readers.ptbxl import read_ptbxl
+from ecgsdk.readers.records import Fit
 from ecgsdk.readers.source import ECGSource, fitted
 from ecgsdk.readers.wfdb import read_wfdb
 
@@ -71,7 +72,8 @@ def read_ecgs(
     path = Path(path)
     stated = Stated(input_rate, input_unit, None if input_leads is None else tuple(input_leads))
     found = find_format(path)
-    _refuse_stated(path, "" if found is None else found.format, stated)
+    if path.exists():
+        _refuse_stated(path, "" if found is None else found.format, stated)
     if found is None:
         return fitted(_select(_read_with_plugin(path), folds), sampling_rate, seconds)
     if found.format == "ptbxl":
@@ -79,7 +81,7 @@ def read_ecgs(
         return fitted(read_ptbxl(path, sampling_rate=rate, folds=folds), seconds=seconds)
     if folds is not None:
         raise DataError(f"{path} has no folds; only PTB-XL has them")
-    return _read_found(path, found, stated, sampling_rate, seconds)
+    return _read_found(path, found, stated, Fit(sampling_rate, seconds))
 
 
 def _refuse_stated(path: Path, format: str, stated: Stated) -> None:
@@ -90,20 +92,17 @@ def _refuse_stated(path: Path, format: str, stated: Stated) -> None:
         raise DataError(f"{path} says its rate and unit; leave out input_rate= and input_unit= (--input-rate …)")
 
 
-def _read_found(
-    path: Path, found: Found, stated: Stated, sampling_rate: float | None, seconds: float | None
-) -> ECGSource:
+def _read_found(path: Path, found: Found, stated: Stated, fit: Fit) -> ECGSource:
     """The source of what was found. Readers are imported late: some of what they need takes long to import."""
-    fit = {"sampling_rate": sampling_rate, "seconds": seconds}
     if found.format == "wfdb":
-        return read_wfdb(path, **fit)  # type: ignore[arg-type]
+        return read_wfdb(path, sampling_rate=fit.sampling_rate, seconds=fit.seconds)
     if found.format == "listed-csv":
         from ecgsdk.readers.csv import read_listed_csv
 
-        return read_listed_csv(path, stated, **fit)
+        return read_listed_csv(path, stated, fit)
     if found.format in ("hdf5", "npz", "parquet"):
-        return fitted(_read_file(path, found.format, stated), sampling_rate, seconds)
-    return _reader_of_records(found.format)(path, found.files, stated, **fit)
+        return fitted(_read_file(path, found.format, stated), fit.sampling_rate, fit.seconds)
+    return _reader_of_records(found.format)(path, found.files, stated, fit)
 
 
 def _read_file(path: Path, format: str, stated: Stated) -> ECGSource:

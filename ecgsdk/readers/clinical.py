@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,12 +13,14 @@ from ecgsdk.conditions import Condition
 from ecgsdk.errors import DataError
 from ecgsdk.readers.channels import find_leads, twelve_leads
 from ecgsdk.readers.damage import MEBIBYTE, check_size, damage_reported, needs_package
+from ecgsdk.readers.marking import SEXES
 from ecgsdk.readers.records import RecordFacts, check_numbers, source_of_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from ecgsdk.readers.records import Fit
     from ecgsdk.readers.source import ECGSource
     from ecgsdk.readers.stated import Stated
 
@@ -38,7 +40,6 @@ _SNIFFED = 4096
 _LARGEST = 16 * MEBIBYTE
 _LARGEST_UNPACKED = 4 * MEBIBYTE
 _MOST_CHANNELS = 256
-_SEXES: dict[str, Literal["M", "F"]] = {"M": "M", "F": "F"}
 
 
 def clinical_kind(head: bytes) -> str | None:
@@ -54,14 +55,7 @@ def clinical_kind(head: bytes) -> str | None:
     return "aecg" if b"annotatedecg" in text else None
 
 
-def read_clinical(
-    root: Path,
-    files: Sequence[Path],
-    stated: Stated,
-    *,
-    sampling_rate: float | None = None,
-    seconds: float | None = None,
-) -> ECGSource:
+def read_clinical(root: Path, files: Sequence[Path], stated: Stated, fit: Fit) -> ECGSource:
     """The ECGs of files from clinical systems, one each; the four formats may be mixed.
 
     The rhythm leads count, not the median beats. Missing limb leads (MUSE stores eight) are computed, leads other
@@ -73,15 +67,14 @@ def read_clinical(
         root: the folder or file that was asked for.
         files: the files, at least one.
         stated: what the user states of files that give no unit.
-        sampling_rate: Hz to resample to; None takes the records as they are.
-        seconds: how much of each record's beginning is taken; None takes all.
+        fit: the rate and length that are asked for.
 
     Raises:
         DataError: a file is damaged or declares entities; a lead or a unit is missing; records differ.
         RuntimeSetupError: ecgdatakit is not installed.
     """
     records = (_facts(path, stated) for path in files)
-    return source_of_records(root, records, partial(_read, stated), sampling_rate=sampling_rate, seconds=seconds)
+    return source_of_records(root, records, partial(_read, stated), fit)
 
 
 def _facts(path: Path, stated: Stated) -> RecordFacts:
@@ -96,7 +89,7 @@ def _facts(path: Path, stated: Stated) -> RecordFacts:
             condition=Condition(
                 heart_rate=float(rate) if rate else None,
                 age=None if patient.age is None or patient.age < 0 else float(patient.age),
-                sex=_SEXES.get(patient.sex),
+                sex=SEXES.get(patient.sex),
             ),
         )
 

@@ -7,16 +7,18 @@ import math
 import re
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import DataError
+from ecgsdk.limits import LARGEST_CSV
 from ecgsdk.readers.channels import find_leads, lead_of, twelve_leads
 from ecgsdk.readers.damage import MEBIBYTE, check_size, damage_reported
 from ecgsdk.readers.marking import condition_of, identifier_of, known_number, provenance_of
-from ecgsdk.readers.records import RecordFacts, check_numbers, source_of_records
+from ecgsdk.readers.records import Fit, RecordFacts, check_numbers, source_of_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +32,6 @@ __all__ = ["LIST_NAME", "is_listed", "read_csv", "read_listed_csv"]
 LIST_NAME = "records.csv"
 """The table of records in a folder that ecgsdk wrote."""
 
-_LARGEST = 64 * MEBIBYTE
 _LARGEST_LIST = 256 * MEBIBYTE
 _LARGEST_HEAD = MEBIBYTE
 _WHAT = "a CSV table of samples"
@@ -67,15 +68,16 @@ class _Layout:
 def is_listed(folder: Path) -> bool:
     """Whether a folder holds the table of records that ecgsdk writes."""
     try:
-        with (folder / LIST_NAME).open(encoding="utf-8-sig", errors="replace") as file:
+        path = folder / LIST_NAME
+        if not path.is_file():
+            return False
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
             return _OURS | {"file"} <= set(file.readline(_LARGEST_HEAD).strip().split(","))
     except OSError:
         return False
 
 
-def read_listed_csv(
-    folder: Path, stated: Stated, *, sampling_rate: float | None = None, seconds: float | None = None
-) -> ECGSource:
+def read_listed_csv(folder: Path, stated: Stated, fit: Fit) -> ECGSource:
     """The ECGs of a folder of CSV files that ecgsdk wrote: its records.csv names them and says all but the samples.
 
     Raises:
@@ -90,30 +92,23 @@ def read_listed_csv(
             raise DataError(f"{path} names no records")
         samples = _count(_member(folder, rows[0]))
         records = [_listed(folder, row, samples, stated) for row in rows]
-    return source_of_records(folder, records, partial(_read, stated), sampling_rate=sampling_rate, seconds=seconds)
+    return source_of_records(folder, records, partial(_read, stated), fit)
 
 
-def read_csv(
-    root: Path,
-    files: Sequence[Path],
-    stated: Stated,
-    *,
-    sampling_rate: float | None = None,
-    seconds: float | None = None,
-) -> ECGSource:
+def read_csv(root: Path, files: Sequence[Path], stated: Stated, fit: Fit) -> ECGSource:
     """The ECGs of CSV files, one each, with a row a sample and a column a lead.
 
     Columns are known by their names in the first line ("I", "V1 (mV)", "avf_uV"), or as the user states them; others
     are left out, and missing limb leads are computed. The rate comes from a column of times in s, ms or µs ("time_s",
     "t [ms]"), which must be evenly spaced, the unit from the names; either may be stated instead. Comma, semicolon
-    and tab divide cells. Of a folder, files without any lead are taken for tables of something else.
+    and tab divide cells. Of a folder, files without any lead, empty ones and those of over 256 MiB are taken for
+    tables of something else.
 
     Args:
         root: the folder or file that was asked for.
         files: the files, at least one.
         stated: what the user states of files that do not say their rate, unit or columns.
-        sampling_rate: Hz to resample to; None takes the records as they are.
-        seconds: how much of each record's beginning is taken; None takes all.
+        fit: the rate and length that are asked for.
 
     Raises:
         DataError: a file is damaged or larger than 64 MiB; a lead, the rate or the unit is missing; records differ.
@@ -121,13 +116,13 @@ def read_csv(
     if root.is_dir():
         files = [path for path in files if _holds_leads(path, stated)]
     records = (_facts(path, stated) for path in files)
-    return source_of_records(root, records, partial(_read, stated), sampling_rate=sampling_rate, seconds=seconds)
+    return source_of_records(root, records, partial(_read, stated), fit)
 
 
 def _facts(path: Path, stated: Stated) -> RecordFacts:
     layout = _layout(path, stated)
     if layout.facts:
-        return _own_facts(path, layout.facts, _count(path), stated)
+        return _own_facts(path, layout.facts, _count_rows(path, layout), stated)
     if layout.time is None:
         return RecordFacts(path, stated.sampling_rate(path, None), _count(path), Condition())
     times = _load(path, layout, [layout.time[0]])[:, 0] * layout.time[1]
@@ -146,7 +141,7 @@ def _own_facts(path: Path, cells: Mapping[str, str], samples: int, stated: State
         sampling_rate=stated.sampling_rate(path, known_number(path, "sampling_rate", known.get("sampling_rate"))),
         samples=samples,
         condition=condition_of(path, {**known, "statements": statements}),
-        identifier=identifier_of(path, known),
+        identifier=identifier_of(path, cells),
         provenance=provenance_of(path, {name: known[name] for name in _FACTS if name in known} if synthetic else None),
     )
 
@@ -172,10 +167,10 @@ def _read(stated: Stated, path: Path, samples: int) -> np.ndarray:
 
 
 def _layout(path: Path, stated: Stated) -> _Layout:
-    check_size(path, _LARGEST, "a CSV file")
+    check_size(path, LARGEST_CSV, "a CSV file")
     with damage_reported(path, _WHAT), _open(path) as file:
         skipped, line = _first_line(file)
-        delimiter = max(",;\t", key=line.count)
+        delimiter = _delimiter(line)
         cells = next(csv.reader([line], delimiter=delimiter))
         named = not all(_is_number(cell) for cell in cells)
         names = list(stated.names(path, [cell.strip() for cell in cells] if named else None, len(cells)))
@@ -187,28 +182,45 @@ def _layout(path: Path, stated: Stated) -> _Layout:
             raise DataError(f"{path}: its leads are in different units, or some without; write them in one")
         facts = {}
         if set(names) >= _OURS:
-            row = next(csv.reader([file.readline(_LARGEST_HEAD)], delimiter=delimiter))
-            facts = dict(zip(names, row))
+            facts = dict(zip(names, next(csv.reader(_lines(file), delimiter=delimiter))))
         return _Layout(delimiter, skipped + named, leads, said.pop(), _time_column(names), facts)
 
 
 def _holds_leads(path: Path, stated: Stated) -> bool:
     """Whether a file is a table of samples: one names a lead, or has no names but numbers."""
-    check_size(path, _LARGEST_LIST, "a CSV file")
-    with damage_reported(path, _WHAT), _open(path) as file:
-        _, line = _first_line(file)
+    with damage_reported(path, _WHAT):
+        if path.stat().st_size > _LARGEST_LIST:
+            return False
+        with _open(path) as file:
+            line = next((line for line in _lines(file) if _is_row(line)), "")
     cells = re.split(r"[,;\t]", line)
     return any(lead_of(_UNIT.sub(r"\1", cell.strip(' "'))) for cell in cells) or _is_number(cells[0])
 
 
 def _first_line(file: TextIO) -> tuple[int, str]:
     """The first line that is neither empty nor a comment, and how many stand before it."""
-    skipped = 0
-    while line := file.readline(_LARGEST_HEAD):
-        if line.strip() and not line.startswith("#"):
+    for skipped, line in enumerate(_lines(file)):
+        if _is_row(line):
             return skipped, line
-        skipped += 1
     raise DataError(f"{file.name} holds no samples")
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """The lines that follow, of which one without end comes in parts."""
+    return iter(partial(file.readline, _LARGEST_HEAD), "")
+
+
+def _is_row(line: str) -> bool:
+    return bool(line.strip()) and not line.startswith("#")
+
+
+def _delimiter(line: str) -> str:
+    """What divides the cells of a line: semicolons or tabs before commas, which may be decimal points.
+
+    With one in each cell these are one more than what divides; where there are more, a semicolon is a part of a name.
+    """
+    marks = (mark for mark in ";\t" if mark in line and line.count(mark) + 1 >= line.count(","))
+    return next(marks, ",")
 
 
 def _time_column(names: Sequence[str]) -> tuple[int, float] | None:
@@ -249,11 +261,17 @@ def _with_points(file: TextIO) -> Iterator[str]:
 
 def _count(path: Path) -> int:
     """Rows of samples in a table whose first line that is no comment has names, or is one of them."""
-    check_size(path, _LARGEST, "a CSV file")
+    check_size(path, LARGEST_CSV, "a CSV file")
     with damage_reported(path, _WHAT), _open(path) as file:
         _, line = _first_line(file)
         first = 1 if _is_number(re.split(r"[,;\t]", line)[0]) else 0
-        return first + sum(1 for line in file if line.strip() and not line.startswith("#"))
+        return first + sum(1 for line in file if _is_row(line))
+
+
+def _count_rows(path: Path, layout: _Layout) -> int:
+    """Rows of samples in a table of one record that ecgsdk wrote, in which an identifier may hold line breaks."""
+    with damage_reported(path, _WHAT), _open(path) as file:
+        return sum(map(bool, csv.reader(islice(_lines(file), layout.skipped, None))))
 
 
 def _open(path: Path) -> TextIO:

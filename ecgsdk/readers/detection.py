@@ -29,6 +29,8 @@ _SUFFIXES = {
     ".scp": "clinical",
 }
 _ONE_RECORD = ("dicom", "edf", "clinical", "csv")
+# The media storage class of a DICOMDIR (PS3.4 table B.5-1), as the explicit little-endian element (0002,0002).
+_DIRECTORY = b"\x02\0\x02\0UI\x14\x001.2.840.10008.1.3.10"
 _TITLES = {"dicom": "DICOM", "edf": "EDF", "clinical": "clinical XML or SCP-ECG"}
 
 
@@ -49,13 +51,15 @@ def find_format(path: Path) -> Found | None:
     """The format of a file, or of the records in a folder and all folders below; None for what is none of ours.
 
     A folder that is neither PTB-XL nor WFDB nor a list of CSV files may hold DICOM, EDF or clinical files, under any
-    name, or else CSV files. Other files in it are left aside, hidden ones as well.
+    name, or else CSV files. Other files in it are left aside, hidden ones and the DICOMDIR of a disc as well.
 
     Raises:
-        DataError: the folder holds records of several formats.
+        DataError: the folder holds records of several formats, or the path is neither a file nor a folder.
     """
     if not path.is_dir():
-        known = _format_of_file(path) if path.is_file() else _SUFFIXES.get(path.suffix.lower())
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path} is neither a file nor a folder")
+        known = _format_of_file(path, _head(path))
         return None if known is None else Found(known, (path,))
     if (path / "ptbxl_database.csv").is_file():
         return Found("ptbxl")
@@ -69,8 +73,11 @@ def find_format(path: Path) -> Found | None:
 def _records_in(folder: Path, files: Iterable[Path]) -> Found | None:
     found: dict[str, list[Path]] = {}
     for path in files:
-        known = _format_of_file(path)
-        if known in _ONE_RECORD:
+        if path.exists() and not path.is_file():
+            continue
+        head = _head(path)
+        known = _format_of_file(path, head)
+        if known in _ONE_RECORD and _DIRECTORY not in head:
             found.setdefault(known, []).append(path)
     tables = found.pop("csv", [])
     if len(found) > 1:
@@ -81,13 +88,19 @@ def _records_in(folder: Path, files: Iterable[Path]) -> Found | None:
     return Found("csv", tuple(tables)) if tables else None
 
 
-def _format_of_file(path: Path) -> str | None:
-    """By what the file begins with, or else by its name."""
+def _head(path: Path) -> bytes:
+    """What the file begins with; empty for what is missing, no file, such as a pipe, or cannot be read."""
     try:
+        if not path.is_file():
+            return b""
         with path.open("rb") as file:
-            head = file.read(_SNIFFED)
+            return file.read(_SNIFFED)
     except OSError:
-        head = b""
+        return b""
+
+
+def _format_of_file(path: Path, head: bytes) -> str | None:
+    """By what the file begins with, or else by its name."""
     if head[128:132] == b"DICM":
         return "dicom"
     if head[:4] == b"PAR1":

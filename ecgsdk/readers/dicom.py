@@ -5,27 +5,28 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import DataError
+from ecgsdk.limits import LARGEST_DICOM
 from ecgsdk.readers.channels import find_leads, lead_of, twelve_leads
-from ecgsdk.readers.damage import MEBIBYTE, check_size, damage_reported, needs_package
-from ecgsdk.readers.marking import marking_among
-from ecgsdk.readers.records import RecordFacts, check_numbers, source_of_records
+from ecgsdk.readers.damage import check_size, damage_reported, needs_package
+from ecgsdk.readers.marking import SEXES, marking_among
+from ecgsdk.readers.records import check_numbers, marked_facts, source_of_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from ecgsdk.readers.records import Fit, RecordFacts
     from ecgsdk.readers.source import ECGSource
     from ecgsdk.readers.stated import Stated
 
 __all__ = ["read_dicom"]
 
-_LARGEST = 64 * MEBIBYTE
 _WHAT = "a DICOM waveform"
 _PRIVATE_GROUP, _PRIVATE_CREATOR = 0x0099, "ECGSDK"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -35,17 +36,9 @@ _NUMBERS = {1: "I", 2: "II", **{n: f"V{n - 2}" for n in range(3, 9)}, 61: "III",
 _CODE = re.compile(r"(?:2:|5\.6\.3-9-)(\d{1,4})")
 _AGE = re.compile(r"(\d{3})([DWMY])")
 _YEARS: dict[str, float] = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1}
-_SEXES: dict[str, Literal["M", "F"]] = {"M": "M", "F": "F"}
 
 
-def read_dicom(
-    root: Path,
-    files: Sequence[Path],
-    stated: Stated,
-    *,
-    sampling_rate: float | None = None,
-    seconds: float | None = None,
-) -> ECGSource:
+def read_dicom(root: Path, files: Sequence[Path], stated: Stated, fit: Fit) -> ECGSource:
     """The ECGs of DICOM files, one each.
 
     Of several multiplex groups the first that holds leads I, II and V1–V6 counts: the rhythm; the median beats that
@@ -58,30 +51,23 @@ def read_dicom(
         root: the folder or file that was asked for.
         files: the files, at least one.
         stated: what the user states of files that lack units.
-        sampling_rate: Hz to resample to; None takes the records as they are.
-        seconds: how much of each record's beginning is taken; None takes all.
+        fit: the rate and length that are asked for.
 
     Raises:
         DataError: a file is damaged, compressed, or not an ECG; a lead is missing; records differ in rate or length.
         RuntimeSetupError: pydicom is not installed.
     """
     records = (_facts(path, stated) for path in files)
-    return source_of_records(root, records, partial(_read, stated), sampling_rate=sampling_rate, seconds=seconds)
+    return source_of_records(root, records, partial(_read, stated), fit)
 
 
 def _facts(path: Path, stated: Stated) -> RecordFacts:
     data = _open(path)
     with damage_reported(path, _WHAT):
         _, group, _ = _rhythm(path, data)
+        rate = stated.sampling_rate(path, float(group.SamplingFrequency))
         marking = marking_among(path, _texts(data))
-        return RecordFacts(
-            path=path,
-            sampling_rate=stated.sampling_rate(path, float(group.SamplingFrequency)),
-            samples=int(group.NumberOfWaveformSamples),
-            condition=marking.condition if marking else _condition(data),
-            identifier=marking.identifier if marking else None,
-            provenance=marking.provenance if marking else None,
-        )
+        return marked_facts(path, rate, int(group.NumberOfWaveformSamples), marking, _condition(data))
 
 
 def _read(stated: Stated, path: Path, samples: int) -> np.ndarray:
@@ -91,14 +77,16 @@ def _read(stated: Stated, path: Path, samples: int) -> np.ndarray:
 
         index, group, leads = _rhythm(path, data)
         raw = multiplex_array(data, index, as_raw=True)[:samples]
+        # What pads a channel was never measured: it is refused below, as no number.
+        known = np.where(raw == _padding(group, raw.dtype), np.nan, raw)
         channels = group.ChannelDefinitionSequence
-        found = {lead: _millivolts(path, channels[i], raw[:, i], stated) for lead, i in leads.items()}
+        found = {lead: _millivolts(path, channels[i], known[:, i], stated) for lead, i in leads.items()}
     return check_numbers(path, twelve_leads(found))
 
 
 def _open(path: Path) -> Any:
     """The data set, as a whole: an ECG is small."""
-    check_size(path, _LARGEST, "a DICOM file")
+    check_size(path, LARGEST_DICOM, "a DICOM file")
     with needs_package("dicom", path):
         import pydicom
     with damage_reported(path, _WHAT):
@@ -131,6 +119,17 @@ def _check_length(path: Path, group: Any, channels: int) -> None:
     needed, held = samples * channels * width, len(group.WaveformData)
     if samples < 1 or held < needed:
         raise DataError(f"{path} is damaged: {samples} samples need {needed} bytes, it holds {held}; get it again")
+
+
+def _padding(group: Any, kind: np.dtype) -> float:
+    """The value of samples that stand for none (Waveform Padding Value, PS3.3 C.10.9); NaN, which no sample has.
+
+    There are programs that write 0, which is a voltage of every lead: this counts as none.
+    """
+    value = group.get("WaveformPaddingValue")
+    if value is None or not any(value):
+        return np.nan
+    return float(np.frombuffer(value[: kind.itemsize], dtype=kind)[0])
 
 
 def _label(channel: Any) -> str:
@@ -167,5 +166,5 @@ def _condition(data: Any) -> Condition:
     age = _AGE.fullmatch(str(data.get("PatientAge") or ""))
     return Condition(
         age=int(age[1]) * _YEARS[age[2]] if age else None,
-        sex=_SEXES.get(str(data.get("PatientSex") or "")),
+        sex=SEXES.get(str(data.get("PatientSex") or "")),
     )

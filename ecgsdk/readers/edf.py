@@ -5,43 +5,36 @@ from __future__ import annotations
 import re
 import warnings
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import DataError
+from ecgsdk.limits import LARGEST_EDF_DATA_RECORD
 from ecgsdk.readers.channels import find_leads, twelve_leads
 from ecgsdk.readers.damage import MEBIBYTE, check_size, damage_reported, needs_package
-from ecgsdk.readers.marking import marking_among
-from ecgsdk.readers.records import RecordFacts, check_numbers, source_of_records
+from ecgsdk.readers.marking import SEXES, marking_among
+from ecgsdk.readers.records import check_numbers, marked_facts, source_of_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from ecgsdk.readers.records import Fit, RecordFacts
     from ecgsdk.readers.source import ECGSource
     from ecgsdk.readers.stated import Stated
 
 __all__ = ["read_edf"]
 
 _LARGEST = 4096 * MEBIBYTE
-_LARGEST_RECORD = 64 * MEBIBYTE
 _HEADER = 256
 _WHAT = "an EDF file"
-_SEXES: dict[str, Literal["M", "F"]] = {"M": "M", "F": "F"}
 _PATIENT = re.compile(r"\S+ ([MFX]) (?:X|\d\d-[A-Z]{3}-\d{4}) \S")
 _TRUNCATED = "(BDF|EDF) header indicates|Incomplete data record"
 
 
-def read_edf(
-    root: Path,
-    files: Sequence[Path],
-    stated: Stated,
-    *,
-    sampling_rate: float | None = None,
-    seconds: float | None = None,
-) -> ECGSource:
+def read_edf(root: Path, files: Sequence[Path], stated: Stated, fit: Fit) -> ECGSource:
     """The ECGs of EDF or EDF+ files, one each.
 
     Leads are known by their labels ("ECG V1", "V1"), or as the user states them; signals other than the twelve leads
@@ -52,30 +45,24 @@ def read_edf(
         root: the folder or file that was asked for.
         files: the files, at least one.
         stated: what the user states of files without physical dimensions or with other labels.
-        sampling_rate: Hz to resample to; None takes the records as they are.
-        seconds: how much of each record's beginning is taken; None takes all.
+        fit: the rate and length that are asked for.
 
     Raises:
         DataError: a file is damaged or has gaps (EDF+D); a lead is missing; records differ in rate or length.
         RuntimeSetupError: edfio is not installed.
     """
     records = (_facts(path, stated) for path in files)
-    return source_of_records(root, records, partial(_read, stated), sampling_rate=sampling_rate, seconds=seconds)
+    return source_of_records(root, records, partial(_read, stated), fit)
 
 
 def _facts(path: Path, stated: Stated) -> RecordFacts:
     recording = _open(path)
     with damage_reported(path, _WHAT):
         leads = _leads(path, recording, stated)
+        rate = stated.sampling_rate(path, float(leads["I"].sampling_frequency))
         marking = marking_among(path, [note.text for note in recording.annotations])
-        return RecordFacts(
-            path=path,
-            sampling_rate=stated.sampling_rate(path, float(leads["I"].sampling_frequency)),
-            samples=_samples(recording, leads["I"]),
-            condition=marking.condition if marking else Condition(sex=_SEXES.get(_sex(recording))),
-            identifier=marking.identifier if marking else None,
-            provenance=marking.provenance if marking else None,
-        )
+        condition = Condition(sex=SEXES.get(_sex(recording)))
+        return marked_facts(path, rate, _samples(recording, leads["I"]), marking, condition)
 
 
 def _read(stated: Stated, path: Path, samples: int) -> np.ndarray:
@@ -114,7 +101,7 @@ def _check_head(path: Path, size: int) -> None:
         raise DataError(f"{path} is damaged, or not {_WHAT}; get the file again")
     if head[192:197] == b"EDF+D":
         raise DataError(f"{path} is a recording with gaps (EDF+D); cut it into records without gaps")
-    if not 0 < record <= _LARGEST_RECORD or records < 1 or _HEADER * (signals + 1) + records * record > size:
+    if not 0 < record <= LARGEST_EDF_DATA_RECORD or records < 1 or _HEADER * (signals + 1) + records * record > size:
         raise DataError(f"{path} is truncated: it announces {records} data records of {record} bytes; get it again")
 
 

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from ecgsdk.errors import DataError
+from ecgsdk.limits import LARGEST_HDF5_CHUNK
 from ecgsdk.readers.marking import condition_of, provenance_of
 from ecgsdk.readers.source import ECGSource, lead_order
 
@@ -28,7 +29,6 @@ FORMAT_VERSION = 1
 # h5py reports damage by any of these, depending on where in the file it lies.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError)
 _DAMAGED = "is truncated, damaged or not an HDF5 file; copy it again from where it came from, or write it again"
-_LARGEST_CHUNK = 256 << 20
 _LONGEST_TEXT = 4096
 _ROWS_AT_ONCE = 64
 
@@ -89,8 +89,10 @@ def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
     else:
         chunks = math.prod(-(-length // step) for length, step in zip(dataset.shape, dataset.chunks))
         whole = dataset.id.get_num_chunks() == chunks
-        if math.prod(dataset.chunks) * dataset.dtype.itemsize > _LARGEST_CHUNK:
-            raise DataError(f"{path}: {name} is stored in chunks of more than {_LARGEST_CHUNK} bytes; write it again")
+        if math.prod(dataset.chunks) * dataset.dtype.itemsize > LARGEST_HDF5_CHUNK:
+            raise DataError(
+                f"{path}: {name} is stored in chunks of more than {LARGEST_HDF5_CHUNK} bytes; write it again"
+            )
     if not whole or dataset.id.get_storage_size() > path.stat().st_size:
         raise DataError(f"{path} {_DAMAGED}")
     return dataset

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ecgsdk.batch import Provenance
 from ecgsdk.conditions import Condition
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["Marking", "condition_of", "identifier_of", "known_number", "marking_among", "provenance_of"]
+__all__ = ["SEXES", "Marking", "condition_of", "identifier_of", "known_number", "marking_among", "provenance_of"]
+
+SEXES: dict[str, Literal["M", "F"]] = {"M": "M", "F": "F"}
+"""What clinical formats call the sexes that a condition knows; of all other letters there is none."""
 
 _FORMAT, _VERSION = "ecgsdk", 1
 _LONGEST_IDENTIFIER = 4096

@@ -19,8 +19,22 @@ if TYPE_CHECKING:
 
     from ecgsdk.batch import Provenance
     from ecgsdk.conditions import Condition
+    from ecgsdk.readers.marking import Marking
 
-__all__ = ["RecordFacts", "check_numbers", "files_below", "source_of_records"]
+__all__ = ["Fit", "RecordFacts", "check_numbers", "files_below", "marked_facts", "source_of_records"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The rate and length that all records are asked to have.
+
+    Attributes:
+        sampling_rate: Hz to resample to; None takes the records as they are.
+        seconds: how much of each record's beginning is taken; None takes all.
+    """
+
+    sampling_rate: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -32,7 +46,7 @@ class RecordFacts:
         sampling_rate: Hz.
         samples: samples of each lead.
         condition: what is known of the record.
-        identifier: the name that the file gives it; None takes its path below the folder.
+        identifier: the name that the file gives it, which may be empty; None takes its path below the folder.
         provenance: what made it; None for a real record.
     """
 
@@ -45,20 +59,24 @@ class RecordFacts:
 
 
 @dataclass(frozen=True)
-class _Fit:
-    """How all records are brought to one rate and length."""
+class _Common:
+    """The rate in Hz and the samples a lead that all records are brought to."""
 
     sampling_rate: float
     samples: int
 
 
+def marked_facts(
+    path: Path, sampling_rate: float, samples: int, marking: Marking | None, condition: Condition
+) -> RecordFacts:
+    """What a file says of its record: by ecgsdk's marking in it, or else the `condition` that other programs give."""
+    if marking is None:
+        return RecordFacts(path, sampling_rate, samples, condition)
+    return RecordFacts(path, sampling_rate, samples, marking.condition, marking.identifier, marking.provenance)
+
+
 def source_of_records(
-    root: Path,
-    records: Iterable[RecordFacts],
-    read: Callable[[Path, int], np.ndarray],
-    *,
-    sampling_rate: float | None = None,
-    seconds: float | None = None,
+    root: Path, records: Iterable[RecordFacts], read: Callable[[Path, int], np.ndarray], fit: Fit
 ) -> ECGSource:
     """A source of these records, read one by one.
 
@@ -66,32 +84,35 @@ def source_of_records(
         root: the folder or file that was asked for.
         records: what the files say, at least one.
         read: float32 mV, shape (12, samples), from a file and a number of samples: the first ones, or more.
-        sampling_rate: Hz to resample to; None takes the records as they are.
-        seconds: how much of each record's beginning is taken; None takes all.
+        fit: the rate and length that are asked for.
 
     Raises:
-        DataError: a record differs from the first in rate, length or origin, and neither `sampling_rate` nor
-            `seconds` mends it; or it is too short.
+        DataError: a record differs from the first in rate, length or origin, and `fit` does not mend it; or it is too
+            short.
     """
-    known, first, fit = [], None, None
+    known, first, common = [], None, None
     for facts in records:
         check_rate(facts.path, facts.sampling_rate)
-        if first is None or fit is None:
-            first, rate = facts, facts.sampling_rate if sampling_rate is None else float(sampling_rate)
-            fit = _Fit(rate, fitted_length(str(facts.path), facts.samples, facts.sampling_rate, rate, seconds))
-        _check_alike(facts, first, fit, sampling_rate, seconds)
+        if first is None or common is None:
+            first, rate = facts, facts.sampling_rate if fit.sampling_rate is None else float(fit.sampling_rate)
+            common = _Common(
+                rate, fitted_length(str(facts.path), facts.samples, facts.sampling_rate, rate, fit.seconds)
+            )
+        _check_alike(facts, first, common, fit)
         known.append(facts)
-    if first is None or fit is None:
+    if first is None or common is None:
         raise DataError(f"{root} holds no records")
     folder = root if root.is_dir() else root.parent
     return ECGSource(
         name=str(root),
-        sampling_rate=fit.sampling_rate,
-        samples=fit.samples,
+        sampling_rate=common.sampling_rate,
+        samples=common.samples,
         conditions=tuple(facts.condition for facts in known),
-        identifiers=tuple(facts.identifier or _below(folder, facts.path) for facts in known),
+        identifiers=tuple(
+            _below(folder, facts.path) if facts.identifier is None else facts.identifier for facts in known
+        ),
         folds=(None,) * len(known),
-        read=partial(_read, tuple((facts.path, facts.sampling_rate) for facts in known), read, fit),
+        read=partial(_read, tuple((facts.path, facts.sampling_rate) for facts in known), read, common),
         provenance=first.provenance,
     )
 
@@ -119,33 +140,34 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def _read(
-    files: tuple[tuple[Path, float], ...], read: Callable[[Path, int], np.ndarray], fit: _Fit, chosen: Sequence[int]
+    files: tuple[tuple[Path, float], ...],
+    read: Callable[[Path, int], np.ndarray],
+    common: _Common,
+    chosen: Sequence[int],
 ) -> np.ndarray:
     signals: np.ndarray | None = None
     for row, i in enumerate(chosen):
         path, rate = files[i]
-        record = read(path, needed_length(fit.samples, rate, fit.sampling_rate))
-        fitted = fit_signals(record, rate, fit.sampling_rate, fit.samples)
-        if fitted.shape[-1] != fit.samples:
-            held, needed = record.shape[-1] / rate, fit.samples / fit.sampling_rate
+        record = read(path, needed_length(common.samples, rate, common.sampling_rate))
+        fitted = fit_signals(record, rate, common.sampling_rate, common.samples)
+        if fitted.shape[-1] != common.samples:
+            held, needed = record.shape[-1] / rate, common.samples / common.sampling_rate
             raise DataError(f"{path} is truncated: it holds {held:g} s of the {needed:g} s announced; get it again")
         if signals is None:
             # Not before the first record was read: a file may announce any length.
             signals = np.empty((len(chosen), *fitted.shape), dtype=np.float32)
         signals[row] = fitted
-    return np.empty((0, len(LEADS), fit.samples), dtype=np.float32) if signals is None else signals
+    return np.empty((0, len(LEADS), common.samples), dtype=np.float32) if signals is None else signals
 
 
-def _check_alike(
-    facts: RecordFacts, first: RecordFacts, fit: _Fit, sampling_rate: float | None, seconds: float | None
-) -> None:
-    if sampling_rate is None and facts.sampling_rate != first.sampling_rate:
+def _check_alike(facts: RecordFacts, first: RecordFacts, common: _Common, fit: Fit) -> None:
+    if fit.sampling_rate is None and facts.sampling_rate != first.sampling_rate:
         raise DataError(
             f"{facts.path} has {facts.sampling_rate:g} Hz and {first.path} {first.sampling_rate:g} Hz; "
             "resample them to one rate with sampling_rate= (--sampling-rate)"
         )
-    length = fitted_length(str(facts.path), facts.samples, facts.sampling_rate, fit.sampling_rate, seconds)
-    if length != fit.samples:
+    length = fitted_length(str(facts.path), facts.samples, facts.sampling_rate, common.sampling_rate, fit.seconds)
+    if length != common.samples:
         raise DataError(
             f"{facts.path} is {facts.samples / facts.sampling_rate:g} s long and {first.path} "
             f"{first.samples / first.sampling_rate:g} s; crop them to one length with seconds= (--seconds)"

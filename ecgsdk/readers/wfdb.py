@@ -12,7 +12,7 @@ from ecgsdk.batch import Provenance
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import DataError
 from ecgsdk.readers.damage import MEBIBYTE, check_size
-from ecgsdk.readers.records import RecordFacts, source_of_records
+from ecgsdk.readers.records import Fit, RecordFacts, source_of_records
 from ecgsdk.readers.wfdb_record import Header, read_header, read_signals
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["read_wfdb"]
 
 _LARGEST_LIST = 64 * MEBIBYTE
+_LONGEST_NAME = 255
 _SEXES: dict[str, Literal["M", "F"]] = {"m": "M", "male": "M", "f": "F", "female": "F"}
 
 
@@ -56,8 +57,7 @@ def read_wfdb(
     """
     root, headers = _find_headers(paths)
     records = (_facts(read_header(path)) for path in headers)
-    read = partial(_read, allow_nan)
-    return source_of_records(root, records, read, sampling_rate=sampling_rate, seconds=seconds)
+    return source_of_records(root, records, partial(_read, allow_nan), Fit(sampling_rate, seconds))
 
 
 def _facts(header: Header) -> RecordFacts:
@@ -92,7 +92,7 @@ def _headers_below(folder: Path) -> list[Path]:
     if records.is_file():
         check_size(records, _LARGEST_LIST, "the list")
         lines = records.read_text(encoding="utf-8", errors="replace").splitlines()
-        headers = [header for line in lines if line.strip() for header in _entry(folder / line.strip())]
+        headers = [header for line in lines if line.strip() for header in _entry(records, line.strip())]
     else:
         headers = sorted(folder.rglob("*.hea"))
     if not headers:
@@ -100,8 +100,16 @@ def _headers_below(folder: Path) -> list[Path]:
     return headers
 
 
-def _entry(path: Path) -> list[Path]:
-    """The records that one line of RECORDS stands for: one, or all of a folder as the Challenges have it."""
+def _entry(records: Path, line: str) -> list[Path]:
+    """The records that one line of RECORDS stands for: one, or all of a folder as the Challenges have it.
+
+    Raises:
+        DataError: they lie outside of the folder, or the line is no path.
+    """
+    name = Path(line)
+    if name.is_absolute() or name.drive or ".." in name.parts or "\0" in line or len(line.encode()) > _LONGEST_NAME:
+        raise DataError(f"{records} is damaged: {line[:80]!r} is no record below its folder; take the line out")
+    path = records.parent / name
     return sorted(path.rglob("*.hea")) if path.is_dir() else [_header_path(path)]
 
 

@@ -29,6 +29,7 @@ _LARGEST_HEADER = MEBIBYTE
 _FORMAT = re.compile(r"(\d{1,4})(?:x(\d{1,9}))?(?::(\d{1,9}))?(?:\+(\d{1,15}))?")
 _GAIN = re.compile(r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:\(([-+]?\d{1,10})\))?(?:/(\S+))?")
 _FIELDS = re.compile(r"<([^<>]+)>:?([^<]*)")
+_FREE_TEXTS = ("identifier", "model")
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,8 @@ def _parse_signal(line: str, path: Path) -> SignalLine:
         raise DataError(
             f"{path}: signal format {fields[1][:20]} is not read; convert the record to format 16 (WFDB's xform)"
         )
-    if "/" in fields[0] or "\\" in fields[0]:
-        raise DataError(f"{path}: signal file {fields[0][:80]} must lie beside its header")
+    if {"/", "\\", "\0"} & set(fields[0]):
+        raise DataError(f"{path}: signal file {fields[0][:80]!r} must lie beside its header")
     units = gain[3] or "mV"
     millivolts = millivolts_per_unit(units)
     try:
@@ -185,7 +186,10 @@ def _parse_signal(line: str, path: Path) -> SignalLine:
 def _parse_comments(comments: list[str]) -> dict[str, str]:
     fields: dict[str, str] = {}
     for comment in comments:
-        pairs = _FIELDS.findall(comment) or [comment.partition(":")[::2]]
+        plain = comment.partition(":")[::2]
+        # In these "a<b>c" is a part of the text.
+        free = plain[0].strip().lower() in _FREE_TEXTS
+        pairs = [plain] if free else _FIELDS.findall(comment) or [plain]
         for key, value in pairs:
             fields.setdefault(key.strip().lower(), value.strip())
     return fields

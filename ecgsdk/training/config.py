@@ -54,11 +54,11 @@ class TrainConfig:
     rhythm_batch: int = 256
     rhythm_rate: float = 3e-3
 
-    synthesiser_channels: int = 32
-    synthesiser_steps: int = 3400
+    synthesiser_channels: int = 56
+    synthesiser_steps: int = 1200
     synthesiser_batch: int = 48
-    synthesiser_rate: float = 7e-4
-    synthesiser_error: float = 0.3
+    synthesiser_rate: float = 2e-3
+    synthesiser_error: float = 1.0
     synthesiser_ema: float = 0.995
 
     checkpoint_seconds: int = 120

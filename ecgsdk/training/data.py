@@ -15,6 +15,7 @@ from ecgsdk.encoding import encode_beats, encode_conditions
 from ecgsdk.errors import TrainingError
 from ecgsdk.leads import to_eight
 from ecgsdk.rhythm import MOST_BEATS
+from ecgsdk.soundness import fit_for_training
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,8 +36,6 @@ __all__ = [
 
 TRAINING_FOLDS = tuple(range(1, 9))
 VALIDATION_FOLD = 9
-_LARGEST_MV = 12.0
-_FLAT_MV = 0.004
 
 
 @dataclass(frozen=True)
@@ -131,13 +130,6 @@ def load_prepared(path: Path, config: TrainConfig) -> Prepared:
     if codes != config.statements:
         raise TrainingError(f"{path} was prepared for other statements; delete it and run the prepare stage again")
     return prepared
-
-
-def fit_for_training(eight: np.ndarray, beats: Sequence[np.ndarray]) -> np.ndarray:
-    """Which records to keep: finite, within 12 mV, no flat lead, 4 to 48 beats. Signals in mV, (n, 8, samples)."""
-    count = np.array([len(times) for times in beats])
-    sound = np.isfinite(eight).all(axis=(1, 2)) & (np.abs(eight).max(axis=(1, 2)) < _LARGEST_MV)
-    return sound & (eight.std(axis=2).min(axis=1) > _FLAT_MV) & (count >= 4) & (count <= MOST_BEATS)
 
 
 def _prepared_batches(batches: Iterator[ECGBatch], config: TrainConfig) -> Iterator[dict[str, np.ndarray]]:

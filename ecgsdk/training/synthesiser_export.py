@@ -14,7 +14,7 @@ from ecgsdk.training.data import load_prepared
 from ecgsdk.training.export import PTBXL, held_out_figures, load_average, training_facts
 from ecgsdk.training.graphs import BATCHES, check_model_folder, export_graph, graph_facts, write_model_folder
 from ecgsdk.training.loop import load_stage
-from ecgsdk.training.synthesiser import NOISE_RANGE, build_synthesiser
+from ecgsdk.training.synthesiser import BLOCK, NOISE_RANGE, build_synthesiser
 from ecgsdk.training.train import run_config
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def export_synthesiser(
         units="mV",
         seconds=config.samples / config.sampling_rate,
         sampling_rates=(float(config.sampling_rate),),
-        latent_shape=(config.synthesiser_channels, config.samples // 8),
+        latent_shape=(config.synthesiser_channels, config.samples // BLOCK),
         noise_level=noise_level,
         strength=(0.0, round(NOISE_RANGE[1] / noise_level, 3)),
         data=PTBXL | {"records": len(load_prepared(folder / "train.npz", config))},
@@ -87,6 +87,6 @@ def export_synthesiser(
 def _inputs(n: int, config: TrainConfig) -> dict[str, Tensor]:
     return {
         "signals": 0.3 * torch.randn(n, len(INDEPENDENT_LEADS), config.samples),
-        "noise": torch.randn(n, config.synthesiser_channels, config.samples // 8),
+        "noise": torch.randn(n, config.synthesiser_channels, config.samples // BLOCK),
         "level": torch.rand(n, 1),
     }

@@ -29,8 +29,8 @@ HISTORY = "history.jsonl"
 STAGES = ("prepare", "rhythm", "autoencoder", "adversarial", "flow")
 """Stages of the generator."""
 
-SYNTHESISER_STAGES = ("prepare", "autoencoder", "synthesiser")
-"""Stages of the synthesiser, which begins as the generator's autoencoder."""
+SYNTHESISER_STAGES = ("prepare", "synthesiser")
+"""Stages of the synthesiser, which shares nothing with the generator but the prepared data."""
 
 
 def train(
@@ -120,7 +120,7 @@ def _stage(name: str, folder: Path, config: TrainConfig, device: torch.device) -
     if name == "autoencoder":
         return autoencoder_stage(config, data, held_out, device)
     if name == "synthesiser":
-        return synthesiser_stage(config, folder, data, held_out, device)
+        return synthesiser_stage(config, data, held_out, device)
     if name == "adversarial":
         return adversarial_stage(config, folder, data, held_out, device)
     return flow_stage(config, folder, data, held_out, device)

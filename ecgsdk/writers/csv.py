@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecgsdk.leads import LEADS
+from ecgsdk.limits import LARGEST_CSV, check_record_size
+from ecgsdk.writers.marking import number_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,6 +39,7 @@ RECORD_COLUMNS = (
 """What is said of each record: in records.csv, after the column `file`, or after the leads of a file on its own."""
 
 _SAMPLE_COLUMNS = ("time_s", *LEADS)
+_SHORTEST_ROW = len(",".join(("0.0", *("0.000" for _ in LEADS))))
 
 
 class CsvRecords:
@@ -93,6 +96,7 @@ class _Samples:
     """The texts that all tables of samples share."""
 
     def __init__(self, header: Header) -> None:
+        _check_table(header.samples * (_SHORTEST_ROW + 1))
         self._times = [repr(float(i / header.sampling_rate)) for i in range(header.samples)]
         # A list in which −1 finds the last entry: the texts of 0 to 32767 and −32768 to −1 µV.
         self._millivolts = [f"{value / 1000:.3f}" for value in (*range(32768), *range(-32768, 0))]
@@ -101,9 +105,17 @@ class _Samples:
         """The table of one record with `further` columns, whose `cells` stand in each row."""
         columns = [map(self._millivolts.__getitem__, lead) for lead in microvolts.tolist()]
         end = "," + cells if cells else "\n"
+        _check_table(len(self._times) * (_SHORTEST_ROW + len(end.encode())))
         rows = map(",".join, zip(self._times, *columns, strict=True))
         head = ",".join((*_SAMPLE_COLUMNS, *further))
-        return (head + "\n" + end.join((*rows, ""))).encode()
+        contents = (head + "\n" + end.join((*rows, ""))).encode()
+        _check_table(len(contents))
+        return contents
+
+
+def _check_table(size: int) -> None:
+    """Raises WriteError for a table of so many bytes; by the shortest rows there can be, before it is made."""
+    check_record_size(size, LARGEST_CSV, "a CSV file")
 
 
 def _record_cells(record: Record, header: Header) -> list[str]:
@@ -125,7 +137,7 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, (str, int)):
         return str(value)
-    return repr(float(value)).removesuffix(".0")  # type: ignore[arg-type]
+    return number_text(value)  # type: ignore[arg-type]
 
 
 def _row(cells: Iterable[str]) -> str:

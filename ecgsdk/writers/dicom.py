@@ -16,6 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID, AmbulatoryECGWaveformStorage, ExplicitVRLittleEndian, TwelveLeadECGWaveformStorage
 
 from ecgsdk.leads import LEADS
+from ecgsdk.limits import LARGEST_DICOM, check_record_size
 from ecgsdk.writers.marking import marking_json, marking_sentence, one_line
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ _DATE, _TIME = "19850101", "000000"
 _LONGEST_ANNOTATION = 1024
 _TWELVE_LEAD_RATES = (200.0, 1000.0)
 _TWELVE_LEAD_SAMPLES = 16384
+_LARGEST_HEAD = 1 << 16
+"""Bytes of a file beside its samples, at most."""
 
 _LEAD_CODES = {
     "I": ("2:1", "Lead I"),
@@ -74,6 +77,8 @@ class DicomRecords:
     list_head = ""
 
     def __init__(self, header: Header) -> None:
+        size = len(LEADS) * header.samples * 2 + _LARGEST_HEAD
+        check_record_size(size, LARGEST_DICOM, "a DICOM file")
         self._header = header
         low, high = _TWELVE_LEAD_RATES
         fits = low <= header.sampling_rate <= high and header.samples <= _TWELVE_LEAD_SAMPLES

@@ -12,6 +12,7 @@ from edfio import Edf, EdfAnnotation, EdfSignal, Patient, Recording
 
 from ecgsdk.errors import WriteError
 from ecgsdk.leads import LEADS
+from ecgsdk.limits import LARGEST_EDF_DATA_RECORD, check_record_size
 from ecgsdk.writers.marking import marking_json, marking_sentence
 from ecgsdk.writers.quantise import LARGEST
 
@@ -28,6 +29,8 @@ _LARGEST_DATA_RECORD = 61440
 
 _ANNOTATION_BYTES = 1440
 """What is set aside of them for annotations."""
+
+_LARGEST_ANNOTATIONS = 1 << 16
 
 _SUBFIELD = frozenset(string.ascii_letters + string.digits + "!#$%&'()*+,-./:;<=>?@[]^_{|}~")
 
@@ -49,6 +52,8 @@ class EdfRecords:
         if samples is None:
             length = f"{header.samples} samples at {header.sampling_rate:g} Hz"
             raise WriteError(f"EDF+ cannot hold {length} exactly; ask for a whole sampling rate, or for whole seconds")
+        size = len(LEADS) * samples * 2 + _LARGEST_ANNOTATIONS
+        check_record_size(size, LARGEST_EDF_DATA_RECORD, "a data record of an EDF file")
         self._header = header
         self._seconds = _duration(samples, header.sampling_rate)
 
@@ -122,13 +127,14 @@ def data_record_samples(samples: int, sampling_rate: float) -> int | None:
 
 
 def _duration(count: int, sampling_rate: float) -> float:
-    return float(Decimal(count) / Decimal(repr(float(sampling_rate))))
+    """Seconds of `count` samples, to the eight digits that the header has room for."""
+    return float(f"{Decimal(count) / Decimal(repr(float(sampling_rate))):.8g}")
 
 
 def _is_exact(count: int, sampling_rate: float) -> bool:
     """Whether the header's eight characters hold the duration, and give the rate back but for the last bits."""
     seconds = _duration(count, sampling_rate)
-    return len(f"{seconds:.8g}") <= 8 and math.isclose(count / float(f"{seconds:.8g}"), sampling_rate, rel_tol=1e-14)
+    return len(f"{seconds:.8g}") <= 8 and math.isclose(count / seconds, sampling_rate, rel_tol=1e-14)
 
 
 def _subfield(text: str, longest: int) -> str:

@@ -110,7 +110,7 @@ class FileSink:
 
 def _records(batch: ECGBatch, header: Header, first: int) -> Iterator[Record]:
     digits = max(6, len(str(header.total - 1)))
-    derive_leads = header.provenance is not None
-    units = quantise(batch.signals, 1 / MICROVOLTS_PER_MILLIVOLT, derive_leads=derive_leads)
+    derive, unit = header.provenance is not None, 1 / MICROVOLTS_PER_MILLIVOLT
+    units = quantise(batch.signals, unit, derive_leads=derive, identifiers=batch.identifiers)
     for i, condition in enumerate(batch.conditions):
         yield Record(f"{first + i:0{digits}d}", batch.identifiers[i], condition, units[i])

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from ecgsdk.leads import LEADS
+from ecgsdk.limits import LARGEST_HDF5_CHUNK, check_record_size
 from ecgsdk.readers.hdf5 import FORMAT, FORMAT_VERSION
 from ecgsdk.writers.blocks import Blocks
 from ecgsdk.writers.disk import Disk
@@ -47,6 +48,7 @@ class Hdf5Sink:
     """
 
     def __init__(self, path: Path, header: Header) -> None:
+        check_record_size(len(LEADS) * header.samples * 2, LARGEST_HDF5_CHUNK, "a chunk of an HDF5 file")
         self._block = min(header.total, max(1, _CHUNK_BYTES // (len(LEADS) * header.samples * 2)))
         self._derive = header.provenance is not None
         self._blocks: Blocks[_Row] = Blocks(self._block)
@@ -71,8 +73,9 @@ class Hdf5Sink:
 
     def write(self, batch: ECGBatch) -> None:
         """Adds the records of a batch; those that do not fill a chunk wait for the next."""
-        units = quantise(batch.signals, MILLIVOLTS_PER_UNIT, derive_leads=self._derive)
-        rows = [_row(name, condition) for name, condition in zip(batch.identifiers, batch.conditions, strict=True)]
+        names = batch.identifiers
+        units = quantise(batch.signals, MILLIVOLTS_PER_UNIT, derive_leads=self._derive, identifiers=names)
+        rows = [_row(name, condition) for name, condition in zip(names, batch.conditions, strict=True)]
         for block in self._blocks.add(units, rows):
             self._write_chunk(*block)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ecgsdk.batch import Provenance
     from ecgsdk.conditions import Condition
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "condition_json", "marking_json", "marking_sentence", "one_line"]
+__all__ = ["FORMAT", "FORMAT_VERSION", "condition_json", "marking_json", "marking_sentence", "number_text", "one_line"]
 
 FORMAT = "ecgsdk"
 FORMAT_VERSION = 1
@@ -53,6 +53,11 @@ def marking_sentence(identifier: str, condition: Condition, provenance: Provenan
         asked.append(f"sex {condition.sex}")
     maker = f"ecgsdk {provenance.version}, model {provenance.model}, seed {provenance.seed}, record {identifier}"
     return one_line(f"SYNTHETIC ECG, made by {maker}; asked for: {', '.join(asked) or 'nothing'}.", 500)
+
+
+def number_text(value: float) -> str:
+    """A number with all its digits, and whole ones without a point."""
+    return repr(float(value)).removesuffix(".0")
 
 
 def one_line(text: str, longest: int) -> str:

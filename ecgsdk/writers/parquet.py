@@ -10,6 +10,7 @@ import pyarrow
 from pyarrow.parquet import ParquetWriter
 
 from ecgsdk.leads import LEADS
+from ecgsdk.limits import LARGEST_PARQUET_GROUP, check_record_size
 from ecgsdk.writers.blocks import Blocks
 from ecgsdk.writers.folder import MICROVOLTS_PER_MILLIVOLT
 from ecgsdk.writers.marking import FORMAT, FORMAT_VERSION
@@ -50,6 +51,7 @@ class ParquetSink:
     """
 
     def __init__(self, path: Path, header: Header) -> None:
+        check_record_size(len(LEADS) * header.samples * 4, LARGEST_PARQUET_GROUP, "a row group of a Parquet file")
         self._derive = header.provenance is not None
         self._blocks: Blocks[_Row] = Blocks(max(1, _ROW_GROUP_BYTES // (len(LEADS) * header.samples * 4)))
         self._schema = pyarrow.schema(_COLUMNS, metadata=_metadata(header))
@@ -64,8 +66,9 @@ class ParquetSink:
 
     def write(self, batch: ECGBatch) -> None:
         """Adds the records of a batch; those that do not fill a row group wait for the next."""
-        units = quantise(batch.signals, 1 / MICROVOLTS_PER_MILLIVOLT, derive_leads=self._derive)
-        for block in self._blocks.add(units, list(zip(batch.identifiers, batch.conditions, strict=True))):
+        names, unit = batch.identifiers, 1 / MICROVOLTS_PER_MILLIVOLT
+        units = quantise(batch.signals, unit, derive_leads=self._derive, identifiers=names)
+        for block in self._blocks.add(units, list(zip(names, batch.conditions, strict=True))):
             self._write_row_group(*block)
 
     def close(self) -> None:

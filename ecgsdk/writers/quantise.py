@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from ecgsdk.leads import to_eight, to_twelve
+from ecgsdk.errors import WriteError
+from ecgsdk.leads import LEADS, to_eight, to_twelve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["LARGEST", "quantise"]
 
@@ -12,8 +18,14 @@ LARGEST = 32767
 """Largest magnitude written: −32768 marks an invalid sample in WFDB."""
 
 
-def quantise(signals: np.ndarray, millivolts_per_unit: float, *, derive_leads: bool = True) -> np.ndarray:
-    """Signals in units of `millivolts_per_unit`, clipped to ±32767.
+def quantise(
+    signals: np.ndarray,
+    millivolts_per_unit: float,
+    *,
+    derive_leads: bool = True,
+    identifiers: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Signals in units of `millivolts_per_unit`, of magnitude 32767 at most.
 
     With `derive_leads`, only I, II and V1–V6 are rounded and the other four come from the rounded ones: III = II − I
     then holds exactly, and Goldberger's equations and I + III = II to within one unit, as in `ecgsdk.leads.to_twelve`.
@@ -23,17 +35,33 @@ def quantise(signals: np.ndarray, millivolts_per_unit: float, *, derive_leads: b
         signals: mV, shape (n, 12, samples), finite, leads in the order of `ecgsdk.leads.LEADS`.
         millivolts_per_unit: size of a unit.
         derive_leads: whether the augmented leads and III are computed anew.
+        identifiers: names of the records for messages; None counts them from 0.
 
     Returns:
         int16, shape (n, 12, samples).
+
+    Raises:
+        WriteError: a sample is beyond ±32767 units.
     """
-    if derive_leads:
-        units = np.rint(to_twelve(_rounded(to_eight(signals), millivolts_per_unit)))
-        return np.clip(units, -LARGEST, LARGEST).astype(np.int16)
-    return _rounded(signals, millivolts_per_unit).astype(np.int16)
+    # What overflows is infinite, or no number after that, and found to be too large.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if derive_leads:
+            units = np.rint(to_twelve(_rounded(to_eight(signals), millivolts_per_unit)))
+        else:
+            units = _rounded(signals, millivolts_per_unit)
+    if units.size and not (units.min() >= -LARGEST and units.max() <= LARGEST):
+        raise WriteError(_beyond(units, millivolts_per_unit, identifiers))
+    return units.astype(np.int16)
 
 
 def _rounded(signals: np.ndarray, millivolts_per_unit: float) -> np.ndarray:
     """Whole numbers as float32, which holds all of 24 bits exactly."""
     units = signals * np.float32(1 / millivolts_per_unit)
-    return np.clip(np.rint(units, out=units), -LARGEST, LARGEST, out=units)
+    return np.rint(units, out=units)
+
+
+def _beyond(units: np.ndarray, millivolts_per_unit: float, identifiers: Sequence[str] | None) -> str:
+    record, lead = np.argwhere(~(np.abs(units) <= LARGEST).all(axis=2))[0]
+    name = record if identifiers is None else identifiers[record]
+    bound = f"{LARGEST * millivolts_per_unit:g} mV, the most that 16 bits hold"
+    return f"record {name}: lead {LEADS[lead]} goes beyond ±{bound}; mend its unit, or write NPZ"

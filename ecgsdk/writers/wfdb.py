@@ -8,6 +8,7 @@ import numpy as np
 
 from ecgsdk.leads import LEADS
 from ecgsdk.writers.folder import MICROVOLTS_PER_MILLIVOLT
+from ecgsdk.writers.marking import number_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ class WfdbRecords:
     def _header_text(self, record: Record) -> str:
         name, units = record.name, record.microvolts
         checksums = units.sum(axis=1, dtype=np.int64) & 0xFFFF
-        lines = [f"{name} {len(LEADS)} {self._rate:.10g} {units.shape[1]}"]
+        lines = [f"{name} {len(LEADS)} {number_text(self._rate)} {units.shape[1]}"]
         for lead, value, checksum in zip(LEADS, units[:, 0].tolist(), checksums.tolist(), strict=True):
             lines.append(f"{name}.dat 16 {MICROVOLTS_PER_MILLIVOLT}(0)/mV 16 0 {value} {checksum} 0 {lead}")
         # A line break inside a comment would make a line of its own of what follows.
@@ -57,13 +58,13 @@ def _condition_comments(identifier: str, condition: Condition) -> list[str]:
     """The comments that `ecgsdk.readers.wfdb` and the PhysioNet/CinC Challenges read; the unknown is left out."""
     comments = [f"Identifier: {identifier}"]
     if condition.age is not None:
-        comments.append(f"Age: {condition.age:g}")
+        comments.append(f"Age: {number_text(condition.age)}")  # type: ignore[arg-type]
     if condition.sex is not None:
         comments.append(f"Sex: {_SEXES[condition.sex]}")
     if condition.statements:
         comments.append(f"Statements: {'+'.join(condition.statements)}")
     if condition.heart_rate is not None:
-        comments.append(f"Heart rate: {condition.heart_rate:g}")
+        comments.append(f"Heart rate: {number_text(condition.heart_rate)}")  # type: ignore[arg-type]
     return comments
 
 
