@@ -366,7 +366,7 @@ def test_edf_with_thousands_of_signals(tmp_path: Path) -> None:
 
 
 def test_parquet_that_repeats_one_value_beyond_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ecgsdk.readers.parquet._LARGEST_GROUP", 1 << 20)
+    monkeypatch.setattr("ecgsdk.readers.parquet.LARGEST_PARQUET_GROUP", 1 << 20)
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow.parquet import write_table
 
