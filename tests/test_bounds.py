@@ -148,10 +148,12 @@ def test_a_bound_on_what_was_not_measured_is_missed(monkeypatch, tmp_path):
 
 def test_an_interruption_says_that_the_same_command_goes_on(monkeypatch, tmp_path):
     def interrupted(*args, **options):
+        cache.mkdir()
+        (cache / "beats.npz").touch()
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ecgsdk.validation.validate", interrupted, raising=False)
+    cache = tmp_path / "cache"
     result = run("-o", str(tmp_path))
     assert result.exit_code == 1
-    cache = tmp_path / "cache"
     assert result.stderr == f"error: interrupted; the same command goes on where it was, from {cache}\n"

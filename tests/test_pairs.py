@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from ecgsdk.conditions import Condition
+from ecgsdk.conditions import GROUPS, Condition
 from ecgsdk.errors import DataError
 from ecgsdk.readers import ECGSource
 from ecgsdk.validation.pairs import FEWEST, matched
@@ -60,6 +60,24 @@ def test_the_draw_is_the_seeds_and_not_that_of_the_order_in_the_file():
     first, again, other = (matched(real, made, seed=seed)[1].tolist() for seed in (0, 0, 1))
     assert first == again != other
     assert max(first) > 500
+
+
+def of_statements(*several):
+    conditions = tuple(Condition(tuple(statements)) for statements in several)
+    names = tuple(map(str, range(len(conditions))))
+    return ECGSource("made.h5", 100.0, 1000, conditions, names, (None,) * len(names), read=lambda chosen: None)
+
+
+def test_a_message_names_all_groups_up_to_eight():
+    real, codes = source("real", norm=500), [codes[0] for codes in GROUPS.values()]
+    with pytest.raises(DataError, match=r"\(1 norm, 1 afib, 1 1avb, 1 \w+, 1 \w+, 1 \w+\)"):
+        matched(real, of_statements(*([code] for code in codes)), seed=0)
+    doubled = [[first, second] for first in codes[1:4] for second in codes[1:] if first < second]
+    many = of_statements(*([code] for code in codes), *doubled)
+    combinations = len({condition.groups() for condition in many.conditions})
+    with pytest.raises(DataError, match=rf", and {combinations - 8} more\)") as error:
+        matched(real, many, seed=0)
+    assert str(error.value).count(" 1 ") <= 8
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,18 @@ def test_equal_sets_are_found_equal():
     assert not found.failures
 
 
+def test_medians_and_their_floor_are_of_the_same_groups_and_figures():
+    """Of seven records of a group a median is known and no floor: the group counts for neither."""
+    small = tuple(Condition((GROUPS["afib"][0],)) for _ in range(7))
+    norm = tuple(Condition((GROUPS["norm"][0],)) for _ in range(60))
+    real, synthetic = profile(67, conditions=small + norm), profile(67, seed=1, conditions=small + norm)
+    synthetic.figures["qrs_ms"][:7] += 100
+    found = section(real, synthetic).measure("interval_medians_within_bounds")
+    assert found.n == sum(family_of(name) is not None for name in FIGURES)
+    assert found.value == pytest.approx(100)
+    assert found.floor is not None
+
+
 def test_a_wrong_interval_is_found():
     found = section(profile(600), profile(600, seed=1, qrs_ms=30.0))
     assert found.measure("interval_medians_within_bounds").value == pytest.approx(100 * 5 / 6, abs=1)
@@ -229,6 +241,25 @@ def test_few_records_and_missing_figures_are_dashes():
     assert found.measure("wasserstein_ratio").value is None
     assert row(found, "physiology_medians", "all")[3:] == (None,) * 10
     assert section(profile(8), profile(8)).measure("wasserstein_ratio").value is None
+
+
+def test_records_of_no_standard_group_are_named_as_the_reason():
+    unlabelled = (Condition(),) * 40
+    found = section(profile(40, conditions=unlabelled), profile(40, conditions=unlabelled))
+    assert found.measure("interval_medians_within_bounds").value is None
+    (failure,) = found.failures
+    assert failure.what == "groups' medians"
+    assert failure.why.startswith("0 of 40 real and 0 of 40 synthetic ECGs belong to a standard group (norm, ")
+    assert failure.why.endswith("give ECGs with the statements of one")
+
+
+@pytest.mark.parametrize(("off", "noted"), [(2, False), (3, True)])
+def test_real_leads_that_do_not_fit_each_other_are_noted(off, noted):
+    real = profile(40)
+    real.residuals[:off] = 60.0
+    notes = [note for note in section(real, profile(40)).notes if "Einthoven" in note]
+    assert bool(notes) is noted
+    assert all(note.startswith("In 3 of 40 real ECGs") and "50 µV" in note for note in notes)
 
 
 def test_no_records_are_a_failure_that_says_so():

@@ -20,6 +20,7 @@ from ecgsdk.validation.profile import Profile
 from ecgsdk.validation.report.verdict import findings
 
 DIMENSIONS = 40
+FEWEST = dict(attacks.FEWEST)
 SIZE = 300
 
 
@@ -55,6 +56,7 @@ MEMBERS, OTHERS, SYNTHETIC, REFERENCE = drawn(1), drawn(2), drawn(3, 2 * SIZE), 
 def _fewer_resamples():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attacks, "_ROUNDS", 80)
+        patch.setitem(attacks.FEWEST, "isolated", 20)
         yield
 
 
@@ -118,14 +120,33 @@ class TestSection:
         assert found.measure("leak_control_found").value is None
         assert "It was not measured whether the audit finds the copies" in found.notes[-1]
         assert "misses" not in found.notes[-1]
-        (failure,) = found.failures
-        assert (failure.what, failure.why) == (
-            "records found at 1 % false alarms",
-            "90 held-out records are too few; give 100 or more",
+        failure, _ = found.failures
+        assert failure.what == "membership inference"
+        assert failure.why == (
+            "90 training and 90 held-out records are too few to tell chance from a leak, 100 of each are needed; give "
+            "more real ECGs"
         )
         told = findings([found])
         assert {finding.level for finding in told} == {"unknown"}
-        assert any("whether these attacks would find a copy" in finding.text for finding in told)
+        assert any("whether the attacks would find a leak" in finding.text for finding in told)
+        assert all(found.measure(name).value is None for name in ("membership_auc", "membership_auc_excess"))
+        assert [table.name for table in found.tables] == ["memorisation", "distance_to_closest_record"]
+        assert found.charts == ()
+
+    def test_of_few_isolated_records_no_leak_is_read_however_clear_it_looks(self, monkeypatch):
+        """The tenth of 300 members and 110 held-out records, copies of all members: sure, and not of enough records."""
+        monkeypatch.setitem(attacks.FEWEST, "isolated", FEWEST["isolated"])
+        made = np.concatenate([jittered(MEMBERS, 6), jittered(MEMBERS, 7)])
+        found = section(*(profile(hidden) for hidden in (MEMBERS, OTHERS[:110], made, REFERENCE)))
+        assert found.measure("membership_auc_excess").value > 0.3
+        assert found.measure("membership_auc_excess_isolated").value is None
+        assert found.measure("membership_auc_isolated").value is None
+        (failure,) = found.failures
+        assert failure.what == "membership inference, most isolated records"
+        assert "held-out records of the tenth that lies farthest from other real records are too few" in failure.why
+        assert "50 of each are needed" in failure.why
+        assert not any("unusual" in finding.text for finding in findings([found]))
+        assert {row[0] for row in found.tables[0].rows} == {"all"}
 
     def test_without_a_control_the_power_is_not_known(self, leaking):
         assert leaking.measure("leak_control_tpr_1") is None
@@ -133,7 +154,7 @@ class TestSection:
 
     def test_rates_below_the_resolution_are_not_given(self, clean):
         assert clean.measure("membership_tpr_01").value is None
-        assert "fewer non-members" in clean.measure("membership_tpr_01").about
+        assert "fewer than one over" in clean.measure("membership_tpr_01").about
         assert "one in 300" in clean.notes[0]
 
     def test_records_without_a_median_beat_are_left_out_of_that_view_and_counted(self):
@@ -142,7 +163,7 @@ class TestSection:
         for part in beatless:
             part.beats[:7] = np.nan
         found = section(*beatless)
-        assert any(note.startswith("14 tested records have no median beat") for note in found.notes)
+        assert any(note.startswith("Tested records without a median beat") and "14" in note for note in found.notes)
         assert found.measure("membership_auc").value < 0.6
 
     def test_an_interval_holds_its_figure(self, clean, leaking):
@@ -251,6 +272,16 @@ class TestRates:
         assert best(tried, "random").attack == "wide"
         assert best(tried, "random", 0.01).attack == "sure"
         assert best(tried, "isolated") is None
+
+    @pytest.mark.parametrize(("members", "others", "tells"), [(50, 50, True), (200, 49, False), (49, 200, False)])
+    def test_an_attack_is_scored_on_enough_of_both_kinds(self, members, others, tells, monkeypatch):
+        monkeypatch.setitem(attacks.FEWEST, "isolated", FEWEST["isolated"])
+        labels = np.repeat([True, False], [members, others])
+        attempt = Attempt("any", "all", labels, labels.astype(float), np.ones(len(labels), dtype=bool))
+        assert attempt.counts("isolated") == (members, others)
+        assert attempt.tells("isolated") is tells
+        assert (best([attempt], "isolated") is not None) is tells
+        assert best([attempt], "random") is None
 
     def test_an_attack_is_no_better_than_itself(self):
         attempt = Attempt("any", "all", np.arange(60) % 2 > 0, drawn(1, 60)[:, 0].astype(float), np.ones(60, bool))

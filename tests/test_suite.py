@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -11,10 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 import ecgsdk
+from ecgsdk.conditions import Condition
 from ecgsdk.errors import WriteError
 from ecgsdk.hookspecs import hookimpl
+from ecgsdk.leads import LEADS
 from ecgsdk.plugins import Plugins
-from ecgsdk.validation import Cache, ReportFolder, Settings, validate
+from ecgsdk.validation import Cache, ReportFolder, Settings, suite, validate
 from ecgsdk.validation.report.figures import check_bound
 from ecgsdk.validation.utility.roster import call_roster
 from ecgsdk_cli.main import main
@@ -176,6 +181,52 @@ def test_an_unknown_classifier_is_a_mistake_of_the_user(plugins):
         call_roster(["lead-spred"], plugins)
 
 
+def test_real_records_without_a_known_statement_are_counted_in_the_notes():
+    stated, unstated, foreign = Condition(("NORM",)), Condition(), Condition(("42",))
+
+    def notes(train, test):
+        return suite._unstated(
+            SimpleNamespace(train=SimpleNamespace(conditions=train), test=SimpleNamespace(conditions=test))
+        )
+
+    assert notes((stated,) * 19, (unstated,)) == []
+    (note,) = notes((stated, unstated), (foreign,))
+    assert note.startswith("2 of 3 real records carry no statement that ecgsdk knows")
+    assert "docs/report.md" in note
+
+
+def test_a_list_of_ones_own_csv_files_gives_them_statements(tmp_path, real_batch):
+    """The table of docs/report.md, as it stands there."""
+    page = (Path(__file__).parent.parent / "docs" / "report.md").read_text(encoding="utf-8")
+    header, row = re.search(r"^(file,identifier,.*)\n(a\.csv,.*)$", page, re.MULTILINE).groups()
+    table = real_batch.signals[0].T
+    np.savetxt(tmp_path / "a.csv", table, delimiter=",", header=",".join(LEADS), comments="")
+    (tmp_path / "records.csv").write_text(f"{header}\n{row}\n")
+    source = ecgsdk.read_ecgs(tmp_path)
+    assert source.conditions == (Condition(("AFIB", "LVH"), None, 71.0, "F"),)
+    assert source.provenance is None
+    assert source.read([0])[0] == pytest.approx(real_batch.signals[0], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [([], "nothing was kept yet"), ([".half.h5.part-1"], "nothing was kept yet"), (["a.npz"], "goes on where it was")],
+)
+def test_an_interruption_says_what_is_kept(tmp_path, monkeypatch, kept, said):
+    out = tmp_path / "report"
+
+    def interrupted(*args, **kwargs):
+        for name in kept:
+            (out / "cache").mkdir(parents=True, exist_ok=True)
+            (out / "cache" / name).touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ecgsdk.validation.validate", interrupted)
+    result = run("--real", "nowhere", "-o", str(out))
+    assert result.exit_code == 1
+    assert said in result.stderr
+
+
 def run(*arguments):
     return CliRunner().invoke(main, ["validate", *arguments])
 
@@ -205,6 +256,9 @@ def test_bounds_decide_the_exit_code(settings, folder, tmp_path, bounds, code, s
         (["--real", "nowhere", "--fail-under", "tstr"], 2, "not a figure and its bound"),
         (["--real", "nowhere", "--fail-under", "tsrt=1"], 2, "unknown figure 'tsrt'; did you mean"),
         (["--real", "nowhere", "--train-folds", "1-9"], 1, "fold 9 is to train and to test on"),
+        (["--real", "nowhere", "--sections", "privcy"], 2, "unknown section 'privcy'; did you mean privacy?"),
+        (["--real", "nowhere", "--protocols", "tstr,trst"], 2, "unknown protocol 'trst'; did you mean"),
+        (["--real", "nowhere", "--classifier", "gradient-bosting"], 2, "unknown classifier 'gradient-bosting'; "),
         ([], 2, "--real"),
     ],
 )

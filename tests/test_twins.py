@@ -13,7 +13,7 @@ from ecgsdk.leads import to_twelve
 from ecgsdk.validation.cache import Cache
 from ecgsdk.validation.progress import no_progress
 from ecgsdk.validation.settings import Settings
-from ecgsdk.validation.twins import twins
+from ecgsdk.validation.twins import SHARD, twins
 
 ASKED = [Condition(("LVH",) if i % 3 else ("NORM",), None, 40.0 + i, "F") for i in range(10)]
 
@@ -44,6 +44,9 @@ class Numbered:
             yield ECGBatch(signals, 100.0, conditions, tuple(map(str, rows)), self.provenance(seed=seed, steps=steps))
 
 
+LARGEST = SHARD
+
+
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
     monkeypatch.setattr("ecgsdk.validation.twins.SHARD", 4)
@@ -57,6 +60,10 @@ def settings():
 @pytest.fixture
 def cache(tmp_path):
     return Cache(tmp_path / "cache")
+
+
+def test_an_interruption_costs_few_records():
+    assert LARGEST <= 250
 
 
 def test_shards_together_hold_the_records_in_order(settings, cache):

@@ -181,6 +181,18 @@ def test_labels_with_few_positives_are_left_out_of_all_protocols_and_named(setti
     assert "of 120 real training records IRBBB 0, LAFB 0" in notes[0]
     assert "; of 209 synthetic test records LVH 9." in notes[0]
     assert section(found, notes=notes).notes == tuple(notes)
+    assert section(found).measure("tstr_ratio").title.startswith("5 of 15 labels: Macro-AUROC, ")
+
+
+def test_one_label_is_counted_in_the_singular(settings, cache):
+    found, *_ = outcomes(drawn_data(informative=True), [TRAINER], settings, cache, no_progress)
+    alone = [
+        replace(one, labels=one.labels[:1], truth=one.truth[:, :1], probabilities=one.probabilities[:, :1])
+        for one in found
+        if one.task == MULTI_LABEL
+    ]
+    assert section(alone).tables[0].title == "Macro-AUROC of 1 label, by classifier"
+    assert section(alone).measure("tstr_ratio").title.startswith("1 of 15 labels: ")
 
 
 def test_sides_that_no_protocol_tests_on_need_no_records(settings, cache):
@@ -285,5 +297,6 @@ def test_a_fresh_classifier_tells_what_differs_and_nothing_else(cache, informati
     if not informative:
         real = Records(**{**vars(real), "microvolts": real.microvolts + np.int16(80)})
     measure = two_sample_test(real, twins, TRAINER, seed=0, cache=cache, progress=no_progress)
+    assert measure.title == f"{TRAINER.name}: AUROC of telling synthetic from real ECGs"
     assert low <= measure.value <= high
     assert measure.low <= measure.value <= measure.high

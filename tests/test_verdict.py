@@ -60,9 +60,10 @@ def test_each_level_has_its_sentence(own):
 @pytest.mark.parametrize("own", RULES, ids=lambda own: own.measure)
 def test_a_rule_names_only_what_its_sentence_can_hold(own):
     names = {name for _, name, _, _ in string.Formatter().parse(own.sentence) if name}
-    assert names <= {"value", "floor", "low", "high", "times", "who", "word", "end", "detail"}
+    assert names <= {"value", "floor", "low", "high", "times", "who", "word", "end", "detail", "tested"}
     assert "value" in names
     assert ("detail" in names) == bool(own.detail)
+    assert ("tested" in names) == bool(own.tested)
     assert ("word" in names) == any(own.words)
     assert ("end" in names) == any(own.ends)
 
@@ -122,7 +123,7 @@ def test_privacy_claims_no_more_than_was_measured():
     assert finding.level == "good"
     assert finding.text.startswith("No signs beyond chance")
     assert "0.004 (95 % interval −0.008 to 0.017)" in finding.text
-    assert "the best of the attacks tried reaches 0.512" in finding.text
+    assert "0.512" not in finding.text
     assert "private" not in finding.text
     assert "safe" not in finding.text
 
@@ -154,8 +155,54 @@ def test_too_few_records_leave_it_open():
     for value in (0.515, 0.81):
         (finding,) = found(Measure("two_sample_auc", "", value, **wide), section="fidelity")
         assert finding.level == "unknown"
+        assert finding.text.startswith("So few pairs leave open whether a classifier tells synthetic from real ECGs: ")
         assert "0.400 to 0.830" in finding.text
+        assert "pass for recordings" not in finding.text
     assert level("two_sample_auc", 0.75, low=0.70, high=0.83) == "fair"
+
+
+def test_what_few_records_leave_open_comes_first_and_without_judgement():
+    wide = Measure("tstr_ratio", "Macro-AUROC, share", 89.8, "%", low=78.1, high=101.2)
+    (finding,) = found(wide, section="utility")
+    assert finding.level == "unknown"
+    assert finding.text.replace("\N{NO-BREAK SPACE}", " ") == (
+        "So few records leave open what classifiers learn from the synthetic ECGs: 89.8 %, 95 % interval 78.1 to "
+        "101.2 % (Macro-AUROC, share)."
+    )
+
+
+def test_a_ratio_over_part_of_the_labels_says_so():
+    part = Measure("tstr_ratio", "1 of 15 labels: Macro-AUROC, share", 98.0, "%")
+    (finding,) = found(part, section="utility")
+    assert "as many real ones, over 1 of 15 labels." in finding.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "n", "expected"),
+    [
+        ("two_sample_auc", 0.6, 53, "unknown"),
+        ("two_sample_auc", 0.7, 999, "unknown"),
+        ("two_sample_auc", 0.6, 1000, "good"),
+        ("two_sample_auc", 0.95, 53, "poor"),
+        ("two_sample_auc_features", 0.6, 999, "unknown"),
+        ("interval_medians_within_bounds", 95.0, 71, "unknown"),
+        ("interval_medians_within_bounds", 30.0, 71, "unknown"),
+        ("interval_medians_within_bounds", 95.0, 72, "good"),
+    ],
+)
+def test_a_measure_of_too_few_is_not_judged(name, value, n, expected):
+    floor = 100.0 if "medians" in name else 0.5
+    assert level(name, value, floor=floor, n=n) == expected
+
+
+def test_a_two_sample_test_names_its_classifier_and_the_pairs():
+    title = "resnet1d: AUROC of telling synthetic from real ECGs"
+    few, enough = (found(Measure("two_sample_auc", title, 0.552, n=n), section="fidelity")[0].text for n in (53, 2183))
+    assert few == (
+        "So few pairs leave open whether a classifier tells synthetic from real ECGs: 0.552, 53 pairs where 1,000 are "
+        f"needed ({title})."
+    )
+    assert enough.startswith("A classifier trained to tell synthetic from real ECGs (`resnet1d`, 2,183 pairs) hardly")
 
 
 CLAIMS = (
@@ -221,7 +268,8 @@ def test_an_auroc_above_that_on_real_ecgs_is_no_better_than_one_below():
 def test_calls_on_few_records_are_left_open():
     (told,) = agreement(rates("x", 6.0, 6.5))
     assert told.level == "unknown"
-    assert told.text.endswith("But so few records leave it open: chance alone differs as much.")
+    assert told.text.startswith("So few records leave open whether diagnostic models call on synthetic ECGs what")
+    assert "and chance alone differs as much (x: difference" in told.text
 
 
 def test_without_a_diagnostic_model_agreement_is_not_known():
@@ -239,6 +287,14 @@ def test_what_a_section_could_not_measure_is_one_finding_with_the_reason():
     assert (missing.section, missing.level) == ("fidelity", "unknown")
     assert missing.text.startswith("Not measured: whether a classifier tells synthetic from real ECGs; ")
     assert missing.text.endswith("Two-sample test: no classifier can be trained; run `pip install x`.")
+
+
+def test_many_or_long_reasons_are_left_to_the_section():
+    several = tuple(Failure(f"normal against {group}", "10 of each class are needed") for group in ("afib", "lbbb"))
+    for failures in (several, (Failure("labels", "10 are needed: " + "NORM 3, " * 30),)):
+        (told,) = findings([Section("utility", "Utility", failures=failures)])
+        assert told.text.endswith("what classifiers learn from the synthetic ECGs; how well classifiers tell normal "
+                                  "ECGs from one group. The section “Utility” says why.")  # fmt: skip
 
 
 def test_optional_measures_are_not_missed():

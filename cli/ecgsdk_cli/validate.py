@@ -113,7 +113,7 @@ def command(
         report = _validated(settings, folder, quiet=quiet)
         written = folder.write(report)
     except KeyboardInterrupt as error:
-        raise WriteError(f"interrupted; the same command goes on where it was, from {folder.path / 'cache'}") from error
+        raise WriteError(_interrupted(folder)) from error
     missed = [*_missed(report, fail_under, lower=True), *_missed(report, fail_over, lower=False)]
     if as_json:
         click.echo(json.dumps(_summary(report, written, missed), indent=2))
@@ -126,9 +126,24 @@ def command(
 
 
 def _settings(asked: dict[str, Any]) -> Settings:
+    """The settings; a section, protocol or classifier that there is none of is a usage error."""
+    from ecgsdk.plugins import installed_plugins
     from ecgsdk.validation import Settings
+    from ecgsdk.validation.utility.roster import check_names
 
-    return Settings(**{**asked, "classifiers": asked["classifiers"] or None})
+    try:
+        settings = Settings(**{**asked, "classifiers": asked["classifiers"] or None})
+        check_names(asked["classifiers"], installed_plugins())
+    except ConditionError as error:
+        raise click.UsageError(str(error)) from None
+    return settings
+
+
+def _interrupted(folder: ReportFolder) -> str:
+    """What an interruption leaves behind."""
+    if folder.cache().is_empty():
+        return "interrupted; nothing was kept yet, the same command begins anew"
+    return f"interrupted; the same command goes on where it was, from {folder.cache().folder}"
 
 
 def _validated(settings: Settings, folder: ReportFolder, *, quiet: bool) -> Report:

@@ -32,6 +32,10 @@ class Cache:
 
     folder: Path
 
+    def is_empty(self) -> bool:
+        """Whether nothing has been kept; a file that is not whole yet, and so hidden, does not count."""
+        return not self.folder.is_dir() or all(entry.name.startswith(".") for entry in self.folder.iterdir())
+
     def path(self, kind: str, facts: Mapping[str, object], suffix: str = ".npz") -> Path:
         """Where the result of `kind` that depends on `facts` (JSON-ready) is kept."""
         text = json.dumps({"layout": _LAYOUT, **facts}, sort_keys=True)

@@ -28,6 +28,9 @@ _ENOUGH = 100
 _SHARES = (0.25, 0.5)
 """Of the synthetic records of the same groups, so many at most are tested on; half of them only if pairs are few."""
 
+_NAMED = 8
+"""Combinations of groups that a message names; the standard groups alone are six."""
+
 
 def matched(test: ECGSource, synthetic: ECGSource, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of a real test record and a synthetic one, drawn at random from the whole of both, each at most once.
@@ -76,10 +79,10 @@ def _shortage(test: ECGSource, synthetic: ECGSource, found: int) -> str:
     if short_made or not short_real:
         remedies.append(f"generate more ECGs of the real ones' groups ({_named(real)})")
     return (
-        f"{synthetic.name}: {found} pairs of a real and a synthetic test record of the same standard groups, "
-        f"{FEWEST} are needed; {sum(real.values())} of {len(test)} real test records belong to standard groups, and "
-        f"{sum(made.values())} of {len(synthetic)} synthetic records ({_named(made)}), of which half can test; "
-        f"{' and '.join(remedies)}"
+        f"{synthetic.name}: {found} pair{'s' * (found != 1)} of a real and a synthetic test record of the same "
+        f"standard groups, {FEWEST} are needed; {sum(real.values())} of {len(test)} real test records belong to "
+        f"standard groups, and {sum(made.values())} of {len(synthetic)} synthetic records ({_named(made)}), of which "
+        f"half can test; {' and '.join(remedies)}"
     )
 
 
@@ -89,4 +92,7 @@ def _of_groups(conditions: Sequence[Condition]) -> Counter[Groups]:
 
 
 def _named(counts: Counter[Groups]) -> str:
-    return ", ".join(f"{count} {'+'.join(groups)}" for groups, count in counts.most_common(4)) or "none"
+    """The combinations of groups with the number of records of each, the most frequent ones if they are many."""
+    named = [f"{count} {'+'.join(groups)}" for groups, count in counts.most_common(_NAMED)]
+    more = [f"and {len(counts) - _NAMED} more"] if len(counts) > _NAMED else []
+    return ", ".join([*named, *more]) or "none"

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SHARD", "joined", "resyntheses", "twins"]
 
-SHARD = 1_000
-"""Records of a file in the cache: as many as an interruption costs at most."""
+SHARD = 250
+"""Records of a file in the cache: as many as an interruption costs at most, minutes of a slow machine."""
 
 
 @dataclass(frozen=True)

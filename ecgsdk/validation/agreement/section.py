@@ -117,9 +117,9 @@ def _auroc_measure(key: str, outcome: FixedCalls, seed: int) -> Measure:
         high=_known(high),
         n=n,
         about=(
-            f"Mean area under the ROC curve over its {len(both)} labels with enough records, against the statements "
-            "that the synthetic ECGs were asked for; floor: the same on the real ECGs. To be above the floor is no "
-            "gain: the synthetic ECGs are then plainer than real ones."
+            f"Mean area under the ROC curve over its {len(both)} label{'s' * (len(both) != 1)} with enough records, "
+            "against the statements that the synthetic ECGs were asked for; floor: the same on the real ECGs. To be "
+            "above the floor is no gain: the synthetic ECGs are then plainer than real ones."
         ),
     )
 

@@ -129,11 +129,15 @@ def median_agrees(figure: str, real: float, difference: float) -> bool:
 
 
 def shares_that_agree(comparisons: Iterable[Comparison]) -> dict[str, tuple[int, float, float]]:
-    """For each family: number of medians in the groups, share of them that agree, and the share by chance."""
+    """For each family: number of medians in the groups, share of them that agree, and the share by chance.
+
+    A median counts if both are known, so that the two shares are of the same figures and groups.
+    """
     found: dict[str, list[Comparison]] = {family: [] for family in FAMILIES}
     for comparison in comparisons:
         family = family_of(comparison.figure)
-        if family is not None and comparison.group != ALL and comparison.agrees is not None:
+        known = comparison.agrees is not None and math.isfinite(comparison.agrees_by_chance)
+        if family is not None and comparison.group != ALL and known:
             found[family].append(comparison)
     return {
         family: (

@@ -26,6 +26,7 @@ from ecgsdk.validation.physiology.tables import (
     plausibility_table,
     violation_share,
 )
+from ecgsdk.validation.physiology.wasserstein import FEWEST
 from ecgsdk.validation.results import Failure, Measure, Section
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ _ABOUT = (
     "difference between two halves of the real ECGs."
 )
 _NOTHING_ASKED = "No heart rate was asked for, so none is compared with a request."
+_MISFIT_UV = 50.0
+_MISFITS = 0.05
 _P_GROUPS = (("afib", "in atrial fibrillation or flutter"), ("norm", "in normal ECGs"))
 _CHARTS = (
     ("heart_rate", ALL),
@@ -101,7 +104,8 @@ def section(real: Profile, synthetic: Profile, *, seed: int = 0) -> Section:
             *((rate_chart(requested),) if asked else ()),
             *(histogram(name, group, *pair) for name, group in _CHARTS),
         ),
-        notes=(DISTANCE_NOTE, *(() if asked else (_NOTHING_ASKED,))),
+        notes=(DISTANCE_NOTE, *(() if asked else (_NOTHING_ASKED,)), *_rescaled(real)),
+        failures=_without_medians(comparisons, pair),
         seconds=time.monotonic() - began,
     )
 
@@ -120,6 +124,33 @@ def _medians_within_bounds(comparisons: Sequence[Comparison]) -> Measure:
         about="PR, QRS, QTc (5 % or 10 ms), axis (10°), R and S of ten leads (5 % or 0.05 mV) in six groups; the six "
         "kinds count the same. Floor: between halves of the real ECGs.",
     )
+
+
+def _without_medians(comparisons: Sequence[Comparison], pair: tuple[Grouped, Grouped]) -> tuple[Failure, ...]:
+    """Why no group's medians can be held against real ones; nothing where some can."""
+    if any(share[0] for share in shares_that_agree(comparisons).values()):
+        return ()
+    grouped = [int(np.any([mask for group, mask in one.masks.items() if group != ALL], axis=0).sum()) for one in pair]
+    why = (
+        f"{grouped[0]} of {len(pair[0])} real and {grouped[1]} of {len(pair[1])} synthetic ECGs belong to a standard "
+        f"group ({', '.join(group for group in pair[0].masks if group != ALL)}), {2 * FEWEST} real and {FEWEST} "
+        "synthetic ones of a group are needed; give ECGs with the statements of one"
+    )
+    return (Failure("groups' medians", why),)
+
+
+def _rescaled(real: Profile) -> tuple[str, ...]:
+    """A note where the real ECGs' leads do not fit each other, as where each was given a gain of its own."""
+    off = int(np.sum(~(real.residuals <= _MISFIT_UV)))
+    if off <= _MISFITS * len(real):
+        return ()
+    note = (
+        f"In {off} of {len(real)} real ECGs the limb leads miss Einthoven's and Goldberger's equations by more than "
+        f"{_MISFIT_UV:g} µV. The suite takes leads I, II and V1 to V6 and computes the others anew, so no figure but "
+        "the floor of the lead equations depends on it; but each lead may have been scaled by itself, and then the "
+        "amplitudes are not those of the patient. Look at the gains in the files."
+    )
+    return (note,)
 
 
 def _wasserstein_ratio(comparisons: Sequence[Comparison]) -> Measure:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ATTACKS",
+    "FEWEST",
     "NEAREST",
     "VIEW_TITLES",
     "Attempt",
@@ -51,6 +52,14 @@ VIEW_TITLES = {
     "all": "all views",
 }
 """What the views are called in reports."""
+
+FEWEST = {"random": 100, "isolated": 50}
+"""Members, and as many others, on whom an attack is scored.
+
+Of all records: as many as a rate of 1 %, and so the planted leak, needs. With fewer an attack could raise an alarm and
+never be cleared. Of the isolated ones: with 50 and 50 the standard error of an area of 0.5 is 0.06 (Hanley and McNeil
+1982), with 200 and 8 it is 0.1, and a bootstrap of 8 records is too sure of itself.
+"""
 
 ISOLATED_SHARE = 0.1
 _BANDWIDTH = 0.25
@@ -85,6 +94,15 @@ class Attempt:
         """The same on the "isolated" records only, or on all that have a score."""
         rows = np.isfinite(self.scores) & (self.isolated if population == "isolated" else True)
         return Attempt(self.attack, self.view, self.labels[rows], self.scores[rows], self.isolated[rows])
+
+    def counts(self, population: str) -> tuple[int, int]:
+        """How many members and how many others of the population have a score."""
+        labels = self.on(population).labels
+        return int(labels.sum()), int((~labels).sum())
+
+    def tells(self, population: str) -> bool:
+        """Whether there are enough members and others in the population to score the attack."""
+        return min(self.counts(population)) >= FEWEST[population]
 
     def auc(self) -> float:
         """Area under the ROC curve."""
@@ -208,8 +226,11 @@ def true_positive_rate(labels: np.ndarray, scores: np.ndarray, at: float, weight
 
 
 def best(tried: Iterable[Attempt], population: str, at: float | None = None) -> Attempt | None:
-    """The attempt of the greatest area under the curve, or true positive rate at `at`; None where none is known."""
-    chosen = [attempt.on(population) for attempt in tried]
+    """The attempt of the greatest area under the curve, or true positive rate at `at`; None where none is known.
+
+    Attempts on too few records (`FEWEST`) do not take part.
+    """
+    chosen = [attempt.on(population) for attempt in tried if attempt.tells(population)]
     values = [attempt.auc() if at is None else attempt.rate(at) for attempt in chosen]
     known = [(value, -position) for position, value in enumerate(values) if not math.isnan(value)]
     return chosen[-max(known)[1]] if known else None

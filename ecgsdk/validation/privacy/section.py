@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgsdk.validation.privacy.attacks import ATTACKS, VIEW_TITLES, best, excess
+from ecgsdk.validation.privacy.attacks import ATTACKS, FEWEST, VIEW_TITLES, best, excess
 from ecgsdk.validation.privacy.memorisation import share_interval
 from ecgsdk.validation.results import Chart, Failure, Measure, Section, Series, Table
 from ecgsdk.validation.scores import roc
@@ -66,8 +66,8 @@ def audit_section(audit: Audit, *, seed: int = 0, seconds: float = 0.0) -> Secti
         title="Privacy",
         about=_ABOUT,
         measures=(*_membership(audit, seed), *_control(audit, seed), *_copies(audit)),
-        tables=(_attack_table(audit, seed), _copying_table(audit), _closest_table(audit)),
-        charts=(_roc_chart(audit),),
+        tables=(*_attack_table(audit, seed), _copying_table(audit), _closest_table(audit)),
+        charts=_roc_chart(audit),
         notes=tuple(_notes(audit)),
         failures=tuple(_failures(audit)),
         seconds=seconds,
@@ -108,7 +108,7 @@ def _rate_measure(audit: Audit, population: str, key: str, seed: int) -> Measure
     low, high = attack.rate_interval(at, seed) if attack else (math.nan, math.nan)
     about = f"Share of the training records that the best attack ({_title(attack)}) finds (Carlini et al. 2022)."
     if attack is None:
-        about = "Not measurable: fewer non-members than one over this rate."
+        about = "Not measurable: too few non-members, or fewer than one over this rate."
     return Measure(
         name=f"membership_tpr_{key}" + _ending(population),
         title=f"Members found at {100 * at:g} % false alarms" + _which(population),
@@ -124,8 +124,8 @@ def _rate_measure(audit: Audit, population: str, key: str, seed: int) -> Measure
 
 
 def _excess_measure(audit: Audit, population: str, seed: int) -> Measure:
-    tried, floor = (next(a for a in attacks if a.attack == "combined") for attacks in (audit.tried, audit.floor))
-    value, low, high = excess(tried, floor, population, seed)
+    tried, floor = _combined(audit.tried), _combined(audit.floor)
+    value, low, high = excess(tried, floor, population, seed) if tried.tells(population) else (math.nan,) * 3
     return Measure(
         name="membership_auc_excess" + _ending(population),
         title="Membership inference, AUC above that of real ECGs" + _which(population),
@@ -138,6 +138,10 @@ def _excess_measure(audit: Audit, population: str, seed: int) -> Measure:
         about="AUC of the combined attack, chosen beforehand, less that of the same attack on real ECGs in the place "
         "of the synthetic ones; an interval above 0 is evidence that training records are given away.",
     )
+
+
+def _combined(attacks: Sequence[Attempt]) -> Attempt:
+    return next(attempt for attempt in attacks if attempt.attack == "combined")
 
 
 def _ending(population: str) -> str:
@@ -238,16 +242,17 @@ def _copies(audit: Audit) -> list[Measure]:
     ]
 
 
-def _attack_table(audit: Audit, seed: int) -> Table:
+def _attack_table(audit: Audit, seed: int) -> tuple[Table, ...]:
+    """All attacks that there are enough records for."""
     rows = []
-    for population, words in _POPULATIONS.items():
-        for whole, whole_floor in zip(audit.tried, audit.floor):
-            attack, floor = whole.on(population), whole_floor.on(population)
-            low, high = attack.auc_interval(seed)
-            rates = [_percent(one.rate(at)) for at in _RATES.values() for one in (attack, floor)]
-            auc = _known(attack.auc()), _known(low), _known(high), _known(floor.auc())
-            rows.append((words, VIEW_TITLES[whole.view], whole.attack, *auc, *rates))
-    return Table(
+    both = list(zip(audit.tried, audit.floor))
+    for population, pair in ((name, pair) for name in _POPULATIONS for pair in both if pair[0].tells(name)):
+        attack, floor = (one.on(population) for one in pair)
+        low, high = attack.auc_interval(seed)
+        rates = [_percent(one.rate(at)) for at in _RATES.values() for one in (attack, floor)]
+        auc = _known(attack.auc()), _known(low), _known(high), _known(floor.auc())
+        rows.append((_POPULATIONS[population], VIEW_TITLES[attack.view], attack.attack, *auc, *rates))
+    table = Table(
         name="membership_attacks",
         title="Membership inference by attack",
         columns=(
@@ -259,6 +264,7 @@ def _attack_table(audit: Audit, seed: int) -> Table:
         + ". Low and high: 95 % bootstrap interval. Found at: share of the training records above all but 1 % or "
         "0.1 % of the others.",
     )
+    return (table,) if rows else ()
 
 
 def _copying_table(audit: Audit) -> Table:
@@ -284,15 +290,17 @@ def _closest_table(audit: Audit) -> Table:
     )
 
 
-def _roc_chart(audit: Audit) -> Chart:
+def _roc_chart(audit: Audit) -> tuple[Chart, ...]:
+    """The curves of the best attack; none where there are too few records for any."""
     attack = best(audit.tried, "random", _RATES["1"]) or best(audit.tried, "random")
+    if attack is None:
+        return ()
     rates = np.geomspace(1 / max(1, int((~audit.labels).sum())), 1.0, _CHART_POINTS)
     series = [Series("guessing", tuple(rates.tolist()), tuple(rates.tolist()))]
-    if attack is not None:
-        same = [(tried, name) for tried, name in ((audit.floor, "floor"), (audit.planted, "planted leak")) if tried]
-        drawn = [(attack, attack.title, "synthetic"), *((_twin(t, attack), name, "") for t, name in same)]
-        series += [Series(name, tuple(rates.tolist()), _curve(one, rates), role) for one, name, role in drawn]  # type: ignore[arg-type]
-    return Chart(
+    same = [(tried, name) for tried, name in ((audit.floor, "floor"), (audit.planted, "planted leak")) if tried]
+    drawn = [(attack, attack.title, "synthetic"), *((_twin(t, attack), name, "") for t, name in same)]
+    series += [Series(name, tuple(rates.tolist()), _curve(one, rates), role) for one, name, role in drawn]  # type: ignore[arg-type]
+    chart = Chart(
         name="membership_roc",
         title="Training records found by the best attack",
         x_label="held-out records taken for training records (share)",
@@ -302,6 +310,7 @@ def _roc_chart(audit: Audit) -> Chart:
         log_y=True,
         note="The attack that finds most at 1 % false alarms. A curve on the line of guessing gives nothing away.",
     )
+    return (chart,)
 
 
 def _curve(attack: Attempt, rates: np.ndarray) -> tuple[float | None, ...]:
@@ -336,7 +345,7 @@ def _notes(audit: Audit) -> list[str]:
         f"{of_others} held-out records have such kin. Training and held-out records must be of different patients, as "
         "in PTB-XL's folds."
     )
-    missing = f"{audit.without_beat} tested records have no median beat and are left out of that view."
+    missing = f"Tested records without a median beat, left out of that view: {audit.without_beat}."
     notes = [sizes, chance, encoder, relatives, *([missing] if audit.without_beat else [])]
     return [*notes, _power_note(audit)]
 
@@ -349,7 +358,7 @@ def _power_note(audit: Audit) -> str:
     if caught is None or ours is None:
         return (
             "It was not measured whether the audit finds the copies that were planted on purpose: "
-            f"{_fewest(audit)}. That it finds nothing means nothing."
+            f"{_fewest(_combined(audit.tried), 'random')}. That it finds nothing means nothing."
         )
     if found < _POWER:
         return (
@@ -363,14 +372,20 @@ def _power_note(audit: Audit) -> str:
 
 
 def _failures(audit: Audit) -> list[Failure]:
-    if best(audit.tried, "random", _RATES["1"]) is not None:
-        return []
-    return [Failure("records found at 1 % false alarms", _fewest(audit))]
+    attack = _combined(audit.tried)
+    return [
+        Failure(f"membership inference{_which(population)}", _fewest(attack, population))
+        for population in _POPULATIONS
+        if not attack.tells(population)
+    ]
 
 
-def _fewest(audit: Audit) -> str:
-    """How many held-out records there are, and how many the rate of 1 % needs."""
-    return f"{int((~audit.labels).sum())} held-out records are too few; give {round(1 / _RATES['1'])} or more"
+def _fewest(attack: Attempt, population: str) -> str:
+    """How many training and held-out records there are to tell apart, and how many are needed."""
+    members, others = attack.counts(population)
+    which = "" if population == "random" else " of the tenth that lies farthest from other real records"
+    few = f"{members} training and {others} held-out records{which} are too few to tell chance from a leak"
+    return f"{few}, {FEWEST[population]} of each are needed; give more real ECGs"
 
 
 def _title(attack: Attempt | None) -> str:

@@ -58,14 +58,19 @@ class Rule:
         good, fair: bounds of the reading, both still in; more is better where good is the greater one.
         sentence: in which {value} and {floor} stand for the measure's, rounded and with their unit, {low} and {high}
             for the ends of its interval, {times} for value / floor, {who} for the classifier, {word}, {end} and
-            {detail} for what follows.
+            {detail} for what follows, {tested} likewise.
         words, ends: for good, fair and poor.
         detail: in which {NAME} stands for the value of another measure; left out where one of them is missing.
+        tested: in which {who} stands for what the measure's title names before a colon, {n} for the number of records;
+            left out where one of them is missing.
         reading: what is held against the bounds.
         floor_of: the measure whose value is the floor, where it is not the measure's own.
         required: whether its absence is a finding, too.
         needs_control: whether a good level counts only if the attacks find a leak that was put there (`CONTROL`).
         highest_floor: above it chance hides what the bounds would tell apart, and the level is unknown.
+        fewest: number of what the measure counts (`n`) under which the level is unknown.
+        counted: what `n` counts.
+        told_by_few: levels that stand with fewer, too.
     """
 
     measure: str
@@ -77,11 +82,15 @@ class Rule:
     words: tuple[str, str, str] = _PLAIN
     ends: tuple[str, str, str] = _PLAIN
     detail: str = ""
+    tested: str = ""
     reading: Reading = "value"
     floor_of: str = ""
     required: bool = True
     needs_control: bool = False
     highest_floor: float = math.inf
+    fewest: int = 0
+    counted: str = "records"
+    told_by_few: tuple[Level, ...] = ()
 
     def applies(self, name: str) -> bool:
         """Whether a measure of that name is meant."""
@@ -125,10 +134,11 @@ RULES: tuple[Rule, ...] = (
         good=97.0,
         fair=90.0,
         sentence="Classifiers trained on the synthetic ECGs reach {word}{value} of what they reach when trained on as "
-        "many real ones{detail}{end}.",
+        "many real ones{tested}{detail}{end}.",
         words=_ONLY,
         ends=("", ": part of what real ECGs teach is missing", ": they do not stand in for real ECGs in training"),
         detail=" (macro-AUROC {tstr_macro_auroc} against {trtr_macro_auroc})",
+        tested=", over {who}",
     ),
     Rule(
         "tstr_balanced_accuracy",
@@ -148,10 +158,14 @@ RULES: tuple[Rule, ...] = (
         "whether a classifier tells synthetic from real ECGs",
         good=0.65,
         fair=0.80,
-        sentence=f"A classifier trained to tell synthetic from real ECGs {{word}} ({_HALF}){{end}}.",
+        sentence=f"A classifier trained to tell synthetic from real ECGs{{tested}} {{word}} ({_HALF}){{end}}.",
         words=("hardly can", "can in part", "can"),
         ends=("", "", ": they do not pass for recordings"),
+        tested=" (`{who}`, {n} pairs)",
         reading="distance from half",
+        fewest=1_000,
+        counted="pairs",
+        told_by_few=("poor",),
     ),
     Rule(
         "two_sample_auc_features",
@@ -163,6 +177,9 @@ RULES: tuple[Rule, ...] = (
         words=("are hardly enough", "are often enough", "are enough"),
         reading="distance from half",
         required=False,
+        fewest=1_000,
+        counted="pairs",
+        told_by_few=("poor",),
     ),
     Rule(
         "frechet_distance",
@@ -218,6 +235,8 @@ RULES: tuple[Rule, ...] = (
         "ECGs; of halves of the real ones {floor} do.",
         words=_ONLY,
         reading="times the floor",
+        fewest=72,
+        counted="medians",
     ),
     Rule(
         "lead_equation_violation_uv",
@@ -235,9 +254,8 @@ RULES: tuple[Rule, ...] = (
         good=0.0,
         fair=0.05,
         sentence="{word} that the synthetic ECGs give away whose ECGs were trained on: an attack chosen beforehand has "
-        "an AUC higher by {value} (95 % interval {low} to {high}) than where there is nothing to find{detail}.",
+        "an AUC higher by {value} (95 % interval {low} to {high}) than where there is nothing to find.",
         words=_BEYOND_CHANCE,
-        detail="; the best of the attacks tried reaches {membership_auc}",
         reading="value beyond chance",
         needs_control=True,
     ),
@@ -248,9 +266,8 @@ RULES: tuple[Rule, ...] = (
         good=0.0,
         fair=0.05,
         sentence="{word} that they give away the most unusual of those ECGs: for these the AUC is higher by {value} "
-        "(95 % interval {low} to {high}){detail}.",
+        "(95 % interval {low} to {high}).",
         words=_BEYOND_CHANCE,
-        detail="; the best attack reaches {membership_auc_isolated}",
         reading="value beyond chance",
         required=False,
         needs_control=True,

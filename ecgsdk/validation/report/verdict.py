@@ -1,7 +1,7 @@
 """The verdict: measures become plain sentences, by the table of rules.
 
-A sentence says what was measured and no more: finding little is called "at most faint signs", and where too few
-records leave it open, or it is not known that the attacks would have found anything, no level is given.
+A sentence says what was measured and no more: finding little is called "at most faint signs". Where too few records
+leave it open, it begins with that; where it is not known that the attacks would have found anything, no level is given.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["findings"]
 
 _LEVELS: tuple[Level, ...] = ("good", "fair", "poor")
+
+_LONGEST_REASON = 160
+"""Letters of a reason that a finding repeats; a longer one is read in its section."""
 
 
 def findings(sections: Sequence[Section], rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
@@ -56,21 +59,29 @@ def _finding(rule: Rule, measure: Measure, measures: Mapping[str, Measure]) -> F
     if reading is None:
         return None
     level = rule.level(reading)
+    few = _too_few(rule, level, measure)
+    if few:
+        return Finding(rule.section, "unknown", _left_open(rule, measure, few))
     text = _sentence(rule, level, measure, measures)
-    doubt = _doubt(rule, level, measure, measures)
+    doubt = _blindness(measures) if level == "good" and rule.needs_control else ""
     return Finding(rule.section, "unknown", f"{text} {doubt}") if doubt else Finding(rule.section, level, text)
 
 
-def _doubt(rule: Rule, level: Level, measure: Measure, measures: Mapping[str, Measure]) -> str:
-    """Why the level does not stand, in a sentence; nothing if it does."""
-    if _open(rule, level, measure):
-        said = "" if "{low}" in rule.sentence else f": {_interval(measure)}"
-        return f"But so few records leave it open{said}."
+def _too_few(rule: Rule, level: Level, measure: Measure) -> list[str]:
+    """Why there are too few records for the level to stand; nothing if there are enough."""
+    reasons = [_interval(measure)] if _open(rule, level, measure) else []
+    if measure.n is not None and measure.n < rule.fewest and level not in rule.told_by_few:
+        reasons.append(f"{number(measure.n)} {rule.counted} where {number(rule.fewest)} are needed")
     if (finite(measure.floor) or 0.0) > rule.highest_floor:
-        return "But so few records leave it open: chance alone differs as much."
-    if level == "good" and rule.needs_control:
-        return _blindness(measures)
-    return ""
+        reasons.append("and chance alone differs as much")
+    return reasons
+
+
+def _left_open(rule: Rule, measure: Measure, reasons: Sequence[str]) -> str:
+    """What the few records leave open, the figure, and why; no word of judgement, which they do not bear."""
+    value = with_unit(number(measure.value, unit=measure.unit), measure.unit)
+    named = f" ({measure.title})" if measure.title else ""
+    return f"So few {rule.counted} leave open {rule.topic}: {', '.join((value, *reasons))}{named}."
 
 
 def _open(rule: Rule, level: Level, measure: Measure) -> bool:
@@ -83,7 +94,7 @@ def _open(rule: Rule, level: Level, measure: Measure) -> bool:
 def _interval(measure: Measure) -> str:
     places = decimals((measure.value,), measure.unit)
     low, high = (number(end, places, measure.unit) for end in (measure.low, measure.high))
-    return f"the 95 % interval is {low} to {with_unit(high, measure.unit)}"
+    return f"95 % interval {low} to {with_unit(high, measure.unit)}"
 
 
 def _blindness(measures: Mapping[str, Measure]) -> str:
@@ -100,13 +111,15 @@ def _sentence(rule: Rule, level: Level, measure: Measure, measures: Mapping[str,
     names = ("value", "floor", "low", "high")
     shown = {name: getattr(measure, name) for name in names if f"{{{name}}}" in rule.sentence}
     places = decimals(shown.values(), measure.unit)
+    who = measure.title.rpartition(": ")[0]
     return rule.sentence.format(
         **{name: with_unit(number(figure, places, measure.unit), measure.unit) for name, figure in shown.items()},
         times=number(measure.value / measure.floor, 1) if measure.value and measure.floor else number(None),
         word=_of_level(rule.words, level),
         end=_of_level(rule.ends, level),
-        who=measure.title.rpartition(": ")[0],
+        who=who,
         detail=_detail(rule.detail, measures),
+        tested=rule.tested.format(who=who, n=number(measure.n)) if who else "",
     )
 
 
@@ -124,6 +137,9 @@ def _detail(template: str, measures: Mapping[str, Measure]) -> str:
 
 
 def _not_measured(section: Section, missing: Sequence[Rule]) -> Finding:
+    """What a section lacks, with the reason where it is one short one; several are read in the section."""
     topics = "; ".join(rule.topic for rule in missing)
-    reasons = " ".join(f"{one.what[:1].upper()}{one.what[1:]}: {one.why.rstrip('.')}." for one in section.failures)
-    return Finding(section.name, "unknown", f"Not measured: {topics}.{' ' * bool(reasons)}{reasons}")
+    reasons = [f"{one.what[:1].upper()}{one.what[1:]}: {one.why.rstrip('.')}." for one in section.failures]
+    short = len(reasons) == 1 and len(reasons[0]) <= _LONGEST_REASON
+    why = reasons[0] if short else f"The section “{section.title}” says why."
+    return Finding(section.name, "unknown", f"Not measured: {topics}. {why}" if reasons else f"Not measured: {topics}.")

@@ -155,7 +155,9 @@ def _tasks(data: DataSets, settings: Settings) -> tuple[list[_Task], list[Failur
     else:
         tasks.append(_multi_label(data, np.flatnonzero(kept)))
         if not kept.all():
-            notes.append(f"{kept.size - kept.sum()} of {kept.size} labels are left out of all protocols; {lacking}.")
+            out = kept.size - kept.sum()
+            verb = "is" if out == 1 else "are"
+            notes.append(f"{out} of {kept.size} labels {verb} left out of all protocols; {lacking}.")
     for group in GROUP_TASKS:
         task, lacking = _binary(data, group, settings)
         if task is None:

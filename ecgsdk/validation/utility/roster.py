@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ecgsdk.classifiers import FixedClassifier
     from ecgsdk.plugins import Plugins
 
-__all__ = ["ONNX_PREFIX", "Roster", "call_roster"]
+__all__ = ["ONNX_PREFIX", "Roster", "call_roster", "check_names"]
 
 ONNX_PREFIX = "onnx:"
 """What comes before the path of a classifier that is an ONNX file."""
@@ -61,9 +61,9 @@ def call_roster(names: Sequence[str] | None, plugins: Plugins | None = None) -> 
     claimed_twice = [clashes[name] for name in names or () if name in clashes]
     if claimed_twice:
         raise PluginError(claimed_twice[0])
+    check_names(names or (), plugins)
     files = [name for name in names or () if name.startswith(ONNX_PREFIX)]
     wanted = list(registered) if names is None else [name for name in names if name not in files]
-    check_known("classifier", wanted, registered)
     trainers, fixed = [], {}
     failures = _left_out(clashes) if names is None else []
     for name in wanted:
@@ -80,6 +80,12 @@ def call_roster(names: Sequence[str] | None, plugins: Plugins | None = None) -> 
     for name in files:
         fixed[name] = _from_file(name)
     return Roster(tuple(trainers), fixed, tuple(failures))
+
+
+def check_names(names: Sequence[str], plugins: Plugins) -> None:
+    """Raises ConditionError for the first name that is neither an ONNX file nor registered by any plugin."""
+    registered, clashes = plugins.classifiers_apart()
+    check_known("classifier", [name for name in names if not name.startswith(ONNX_PREFIX)], [*registered, *clashes])
 
 
 def _left_out(clashes: Mapping[str, str]) -> list[Failure]:

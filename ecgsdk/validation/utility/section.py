@@ -11,6 +11,7 @@ import numpy as np
 from ecgsdk.validation.results import Cell, Chart, Measure, Section, Series, Table
 from ecgsdk.validation.scores import auroc, binary_scores, bootstrap_interval, macro_auroc
 from ecgsdk.validation.utility.outcomes import MULTI_LABEL
+from ecgsdk.validation.utility.tasks import LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -169,7 +170,7 @@ def _ratio(means: dict[str, float], by_protocol: dict[tuple[str, ...], list[Outc
     low, high = bootstrap_interval(lambda weights: 100 * ratio(weights), len(ours[0].truth), seed=seed)
     return Measure(
         name="tstr_ratio",
-        title="Macro-AUROC, synthetic → real as a share of real → real",
+        title=f"{_of_labels(ours[0])}Macro-AUROC, synthetic → real as a share of real → real",
         value=100 * means["tstr"] / means["trtr"],
         unit="%",
         better="higher",
@@ -179,6 +180,12 @@ def _ratio(means: dict[str, float], by_protocol: dict[tuple[str, ...], list[Outc
         n=len(ours[0].truth),
         about=f"Trained on {ours[0].trained_on} synthetic or as many real ECGs, tested on the same real ones.",
     )
+
+
+def _of_labels(outcome: Outcome) -> str:
+    """What a title begins with where labels were left out; the verdict repeats it."""
+    own = len(outcome.labels)
+    return f"{own} of {len(LABELS)} labels: " if own < len(LABELS) else ""
 
 
 def _binary_measures(binary: list[Outcome], seed: int) -> list[Measure]:
@@ -205,9 +212,10 @@ def _macro_table(labels: list[Outcome]) -> Table:
         ratio = 100 * own["tstr"] / own["trtr"] if {"tstr", "trtr"} <= set(own) else None
         rows.append((name, *(own.get(p) for p in protocols), ratio))
     trained_on = {o.trained_on for o in labels}
+    scored = len(labels[0].labels) if labels else 0
     return Table(
         name="macro_auroc",
-        title=f"Macro-AUROC of {len(labels[0].labels) if labels else 0} labels, by classifier",
+        title=f"Macro-AUROC of {scored} label{'s' * (scored != 1)}, by classifier",
         columns=("classifier", *(PROTOCOL_TITLES[p] for p in protocols), "synthetic as a share of real, %"),
         rows=tuple(rows),
         note=f"Trained on {max(trained_on)} ECGs on each side." if trained_on else "",

@@ -47,7 +47,7 @@ def two_sample_test(
     low, high = bootstrap_interval(lambda weights: auroc(truth, told, weights), len(truth), seed=seed)
     return Measure(
         name="two_sample_auc",
-        title=f"AUROC of a fresh {trainer.name} that tells synthetic from real",
+        title=f"{trainer.name}: AUROC of telling synthetic from real ECGs",
         value=value,
         better="lower",
         floor=0.5,
