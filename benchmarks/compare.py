@@ -1,8 +1,8 @@
 """Two reports side by side: figures, and the binary tasks by protocol, as Markdown.
 
-    ecgsdk validate --real ptb-xl/ --out flow/
-    ecgsdk validate --generator yoo2023 --real ptb-xl/ --out yoo/
-    python benchmarks/compare.py flow/report.json yoo/report.json
+ecgsdk validate --real ptb-xl/ --out flow/
+ecgsdk validate --generator yoo2023 --real ptb-xl/ --out yoo/
+python benchmarks/compare.py flow/report.json yoo/report.json
 """
 
 from __future__ import annotations
