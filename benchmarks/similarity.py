@@ -1,7 +1,7 @@
 """How alike resynthesised ECGs and their sources are: the paper's first table, RMSE and cosine similarity on fold 9.
 
     pip install 'ecgsdk[cpu]'
-    python benchmarks/similarity.py ptb-xl/ --strengths 0,0.5,1,2,4
+    python benchmarks/similarity.py ptb-xl/ --strengths 0,0.5,1,2,4,8,15
 
 A figure of a record is taken over its twelve leads and ten seconds at once, after the baseline is removed from both
 ECGs (`ecgsdk.validation.similarity`); a lead's figure over that lead alone. For the usual beat, both ECGs are cut at
@@ -31,7 +31,7 @@ BEFORE_S, AFTER_S = 0.3, 0.45
 @click.command()
 @click.argument("ptbxl", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--model", metavar="NAME|FOLDER", help="Default: the shipped synthesiser.")
-@click.option("--strengths", default="0,0.5,1,2,4", show_default=True, help="To compare, the default one among them.")
+@click.option("--strengths", default="0,0.5,1,2,4,8,15", show_default=True, help="To compare.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("-n", "n", type=click.IntRange(min=1), help="Records of fold 9; default: all.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")

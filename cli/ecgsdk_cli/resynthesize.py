@@ -78,8 +78,9 @@ class _Options:
 def command(**options: Any) -> None:
     """Make one synthetic ECG of each real ECG, in the same order.
 
-    REAL is a PTB-XL folder, a folder of WFDB records, or anything else that ecgsdk reads. The result stays close to its
-    source, and so does whose ECG it is: `ecgsdk generate` makes ECGs that have no source.
+    REAL is a PTB-XL folder, a folder of WFDB records, or anything else that ecgsdk reads; of each record the first ten
+    seconds are taken, at 100 Hz. The result stays close to its source, with its statements, age and sex, and so does
+    whose ECG it is: `ecgsdk generate` makes ECGs that have no source.
     """
     import ecgsdk
     from ecgsdk.conversion import check_apart
