@@ -81,9 +81,14 @@ class _Options:
 )
 @click.option("--sampling-rate", type=float, metavar="HZ", help="One of the model's rates; default: its first.")
 @click.option(
-    "--format", "format_name", metavar="NAME", help="hdf5, wfdb, npz or a plugin's; default: told by the output's name."
+    "--format",
+    "format_name",
+    metavar="NAME",
+    help="hdf5, wfdb, npz, dicom, edf, csv, parquet or a plugin's; default: told by the output's name.",
 )
-@click.option("-o", "--output", required=True, metavar="PATH", help="File to write; a folder for WFDB.")
+@click.option(
+    "-o", "--output", required=True, metavar="PATH", help="File to write; a folder for formats of a file a record."
+)
 @click.option(
     "--model",
     metavar="NAME|FOLDER",

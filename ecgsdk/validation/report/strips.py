@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from statistics import median_low
 from typing import TYPE_CHECKING
 
+from ecgsdk.layouts import Segment, page_lines
 from ecgsdk.leads import LEADS
 from ecgsdk.paper import GAIN_MM_PER_MV, SPEED_MM_PER_S
 from ecgsdk.validation.report.markup import Markup, element
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ecg_svg"]
 
-_COLUMNS = (("I", "II", "III"), ("aVR", "aVL", "aVF"), ("V1", "V2", "V3"), ("V4", "V5", "V6"))
-_RHYTHM_LEAD = "II"
 _PAGE_SECONDS = 10.0
 
 _UNITS_PER_MM = 20
@@ -42,19 +41,10 @@ _LABEL = 90
 
 
 @dataclass(frozen=True)
-class _Part:
-    """Samples `first` to `last` of a lead."""
-
-    lead: str
-    first: int
-    last: int
-
-
-@dataclass(frozen=True)
 class _Row:
     """Parts on one baseline, and how far they reach over and under it."""
 
-    parts: tuple[_Part, ...]
+    parts: tuple[Segment, ...]
     up: int
     down: int
 
@@ -102,14 +92,12 @@ def _rows(leads: dict[str, list[int]], rate: float) -> list[_Row]:
     """The standard page if there is enough for it, else a row a lead."""
     shortest = min((len(values) for values in leads.values()), default=0)
     if set(leads) != set(LEADS) or shortest < _PAGE_SECONDS * rate:
-        return [_row((_Part(lead, 0, len(values)),), leads) for lead, values in leads.items()]
-    last = round(_PAGE_SECONDS * rate)
-    edges = [round(column * last / len(_COLUMNS)) for column in range(len(_COLUMNS) + 1)]
-    lines = [tuple(_Part(*part) for part in zip(names, edges, edges[1:])) for names in zip(*_COLUMNS)]
-    return [_row(line, leads) for line in (*lines, (_Part(_RHYTHM_LEAD, 0, last),))]
+        return [_row((Segment(lead, 0, len(values)),), leads) for lead, values in leads.items()]
+    lines = page_lines("3x4", None, round(_PAGE_SECONDS * rate))
+    return [_row(line, leads) for line in lines]
 
 
-def _row(parts: tuple[_Part, ...], leads: dict[str, list[int]]) -> _Row:
+def _row(parts: tuple[Segment, ...], leads: dict[str, list[int]]) -> _Row:
     shown = [value for part in parts for value in leads[part.lead][part.first : part.last]]
     up, down = max(shown, default=0) + _LABEL, -min(shown, default=0)
     return _Row(parts, max(_LEAST_UP, _limited(up)), max(_LEAST_DOWN, _limited(down)))
@@ -124,7 +112,7 @@ def _shared(rows: Sequence[_Row]) -> _Row:
     return _Row(rows[0].parts, max(row.up for row in rows), max(row.down for row in rows))
 
 
-def _reach(parts: Sequence[_Part], rate: float) -> float:
+def _reach(parts: Sequence[Segment], rate: float) -> float:
     return max(part.last for part in parts) / rate * _SECOND
 
 
