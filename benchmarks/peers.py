@@ -2,6 +2,7 @@
 
     pip install '.[cpu]'
     python benchmarks/peers.py
+    python benchmarks/peers.py --short --environments peers/
     python benchmarks/peers.py --index-url https://download.pytorch.org/whl/cpu --environments peers/ --json peers.json
 
 Each package is installed into an environment of its own (3 GB together) from PyPI, ecgsdk from this folder. On
@@ -111,10 +112,11 @@ class Row:
 @click.command()
 @click.option("--peer", "names", multiple=True, type=click.Choice([peer.name for peer in PEERS[1:]]),
               help="Only this one; can be given several times.")  # fmt: skip
-@click.option("--seconds", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="A measurement, at "
-              "least.")  # fmt: skip
-@click.option("-n", "repetitions", type=click.IntRange(min=1), default=3, show_default=True, help="Repetitions, of "
-              "which the best counts; start-up is measured two times more.")  # fmt: skip
+@click.option("--short", is_flag=True, help="A few minutes beside the installation: `--seconds 2 -n 1` where they are "
+              "not given.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(min=0.1), help="A measurement, at least; default: 10.")
+@click.option("-n", "repetitions", type=click.IntRange(min=1), help="Repetitions, of which the best counts; start-up "
+              "is measured two times more; default: 3.")  # fmt: skip
 @click.option("--environments", type=click.Path(file_okay=False, path_type=Path), help="Keep the environments in this "
               "folder, and use those that are there.")  # fmt: skip
 @click.option("--index-url", metavar="URL", help="Where pip finds PyTorch; the default is pip's, which on Linux may "
@@ -122,16 +124,18 @@ class Row:
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
 def main(
     names: tuple[str, ...],
-    seconds: float,
-    repetitions: int,
+    short: bool,
+    seconds: float | None,
+    repetitions: int | None,
     environments: Path | None,
     index_url: str | None,
     json_file: Path | None,
 ) -> None:
     """Measure ecgsdk and its peers in one run and print a Markdown table.
 
-    Example: python benchmarks/peers.py --peer neurokit2 --seconds 2 -n 1
+    Example: python benchmarks/peers.py --short --environments peers/
     """
+    seconds, repetitions = seconds or (2.0 if short else 10.0), repetitions or (1 if short else 3)
     for name in _THREADS:
         os.environ.pop(name, None)
     chosen = [peer for peer in PEERS if not names or peer.name in (*names, "ecgsdk")]

@@ -19,6 +19,8 @@ __all__ = ["CARD_FORMAT", "AnyCard", "Card", "EncoderCard", "SynthesiserCard", "
 
 CARD_FORMAT = 1
 
+_STRONGEST = 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Facts:
@@ -62,13 +64,16 @@ class Card(_Facts):
         groups: standard groups and their statements.
         seconds: of the signals made.
         sampling_rates: Hz, the default first.
-        steps, guidance: defaults of the flow.
+        steps, guidance: defaults of the flow. One step is taken by the distilled flow, where there is one.
+        high_quality_steps: of `--quality high`; None: as many as by default.
         latent_shape: channels and time steps of a latent signal.
         decoder_noise_shape: channels and time steps of the decoder's noise.
         heart_rate, age: spans that can be asked for, bpm and years.
         histograms: for "all" and for each statement, counts of training records by heart rate, RR variation, age and
             sex, cells under five records emptied; what is not asked for is drawn from those of the most telling
             statement, the first in `telling`.
+        accompanying: which statements occur together, for `ecgsdk.accompanying`: `bias` of each statement, `coupling`
+            of each pair; None in cards written before there was such a table.
     """
 
     statements: tuple[str, ...]
@@ -82,6 +87,18 @@ class Card(_Facts):
     heart_rate: Span
     age: Span
     histograms: Mapping[str, Any]
+    high_quality_steps: int | None = None
+    accompanying: Mapping[str, list[float]] | None = None
+
+    @property
+    def decoder_rate(self) -> float:
+        """Hz of what the decoder makes, the lowest rate; higher ones are the upsampler's."""
+        return min(self.sampling_rates)
+
+    @property
+    def most_steps(self) -> int:
+        """Flow evaluations of `--quality high`."""
+        return self.high_quality_steps or self.steps
 
     def check(self, condition: Condition) -> None:
         """Raises ConditionError when the model cannot be asked for this condition."""
@@ -192,10 +209,13 @@ def _check_text(values: dict[str, Any], graphs: Iterable[str]) -> None:
 
 def _check_generator(values: dict[str, Any]) -> None:
     """Raises one of the errors of a wrong type or value where generation would end in one later."""
-    single = dict.fromkeys(("steps", "guidance", "seconds", "sampling_rates"), 1)
+    single = dict.fromkeys(("steps", "guidance", "seconds"), 1)
+    _check_rates(values)
     double = dict.fromkeys(("latent_shape", "decoder_noise_shape", "heart_rate", "age"), 2)
     _check_numbers(values, single | double)
-    _check_text(values, ("rhythm", "flow", "decoder"))
+    if values.get("high_quality_steps") is not None:
+        _check_numbers(values, {"high_quality_steps": 1})
+    _check_text(values, ("rhythm", "flow", "decoder", *({"distilled", "upsampler"} & set(values["graphs"]))))
     histograms = values["histograms"]
     cells = {name: len(edges) - 1 for name, edges in histograms["edges"].items()} | {"sex": 2}
     if any(set(histograms["telling"][name]) != set(values["statements"]) for name in cells):
@@ -204,6 +224,24 @@ def _check_generator(values: dict[str, Any]) -> None:
         for name, count in cells.items():
             if len(histograms[code][name]) != count or min(histograms[code][name]) < 0:
                 raise ValueError(f"the histogram of {name} for {code} is not {count} counts")
+    if values.get("accompanying") is not None:
+        _check_accompanying(values["accompanying"], len(values["statements"]))
+
+
+def _check_rates(values: dict[str, Any]) -> None:
+    """One rate, or several with an upsampler."""
+    rates = values["sampling_rates"]
+    if not isinstance(rates, list):
+        raise TypeError(f"sampling_rates is {rates!r}, no list")
+    _check_numbers(values, {"sampling_rates": max(1, len(rates))})
+    if len(rates) > 1 and ("upsampler" not in values["graphs"] or len(set(rates)) < len(rates)):
+        raise ValueError(f"sampling_rates is {rates!r}, of which all but one need an upsampler, none twice")
+
+
+def _check_accompanying(table: dict[str, list[float]], statements: int) -> None:
+    for name, count in (("bias", statements), ("coupling", statements * (statements - 1) // 2)):
+        if len(table[name]) != count or not all(abs(value) <= _STRONGEST for value in table[name]):
+            raise ValueError(f"{name} of accompanying statements is not {count} numbers up to {_STRONGEST}")
 
 
 def _check_numbers(values: dict[str, Any], counts: dict[str, int]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import IntEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,16 @@ if TYPE_CHECKING:
 
     from ecgsdk.conditions import Condition, Span
 
-__all__ = ["Stream", "draw_condition", "draw_rr_variation", "noise", "random_stream", "relative_entropy", "smoothed"]
+__all__ = [
+    "RandomStreams",
+    "Stream",
+    "draw_condition",
+    "draw_rr_variation",
+    "noise",
+    "random_stream",
+    "relative_entropy",
+    "smoothed",
+]
 
 # Sinus rhythm is normal, slow or fast by its rate. PTB-XL's reports call few rates slow above 50 bpm, or fast below
 # 100: see the histograms of SBRAD and STACH in the card.
@@ -30,6 +40,8 @@ class Stream(IntEnum):
     LATENT = 2
     DECODER = 3
     SYNTHESISER = 4
+    ACCOMPANYING = 5
+    UPSAMPLER = 6
 
 
 def random_stream(seed: int, record: int, purpose: Stream) -> np.random.Generator:
@@ -41,11 +53,32 @@ def random_stream(seed: int, record: int, purpose: Stream) -> np.random.Generato
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, purpose]))
 
 
+class RandomStreams:
+    """The numbers of `random_stream` for one record after another, without a new generator for each.
+
+    Args:
+        seed, purpose: those of all its streams.
+    """
+
+    def __init__(self, seed: int, purpose: Stream) -> None:
+        self._philox = np.random.Philox(key=np.array([seed, 0], dtype=np.uint64))
+        self._generator = np.random.Generator(self._philox)
+        self._state: Any = self._philox.state
+        self._state["state"]["counter"][3] = purpose
+
+    def of(self, record: int) -> np.random.Generator:
+        """The stream of a record, until that of another is asked for."""
+        self._state["state"]["key"][1] = record
+        self._philox.state = self._state
+        return self._generator
+
+
 def noise(seed: int, records: Sequence[int], purpose: Stream, shape: tuple[int, int]) -> np.ndarray:
     """Standard normal noise for each record, float32, shape (n, *shape)."""
     drawn = np.empty((len(records), *shape), dtype=np.float32)
+    streams = RandomStreams(seed, purpose)
     for row, record in zip(drawn, records):
-        random_stream(seed, record, purpose).standard_normal(dtype=np.float32, out=row)
+        streams.of(record).standard_normal(dtype=np.float32, out=row)
     return drawn
 
 
@@ -60,7 +93,7 @@ def draw_condition(
     first, second, third = stream.random(3)
     rate = _number("heart_rate", asked.heart_rate, asked, histograms, _rate_limits(asked, limits), first)
     age = _number("age", asked.age, asked, histograms, limits["age"], second)
-    sex = asked.sex or ("M" if third < _weights("sex", asked, histograms)[0] else "F")
+    sex = asked.sex or ("M" if third < _share_of_men(asked, histograms) else "F")
     return replace(asked, heart_rate=rate, age=age, sex=sex)
 
 
@@ -96,10 +129,20 @@ def draw_rr_variation(asked: Condition, histograms: Mapping[str, Any], uniform: 
 
 def _quantile(name: str, asked: Condition, histograms: Mapping[str, Any], limits: Span, uniform: float) -> float:
     """Inverse of the cumulated histogram between the limits."""
-    edges = np.asarray(histograms["edges"][name], dtype=float)
-    cumulated = np.concatenate([[0.0], np.cumsum(_weights(name, asked, histograms))])
-    low, high = np.interp(limits, edges, cumulated)
+    counts = histograms[_telling(name, asked, histograms)][name]
+    edges, cumulated, low, high = _cumulated(tuple(histograms["edges"][name]), tuple(counts), tuple(limits))
     return float(np.interp(low + uniform * (high - low), cumulated, edges))
+
+
+@lru_cache(maxsize=4096)
+def _cumulated(
+    edges: tuple[float, ...], counts: tuple[int, ...], limits: Span
+) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Edges, probability below each, and below each limit."""
+    values = np.asarray(edges, dtype=float)
+    cumulated = np.concatenate([[0.0], np.cumsum(smoothed(counts))])
+    low, high = np.interp(limits, values, cumulated)
+    return values, cumulated, low, high
 
 
 def _rounded(value: float, span: Span) -> float:
@@ -107,10 +150,13 @@ def _rounded(value: float, span: Span) -> float:
     return float(min(max(round(value, 1), span[0]), span[1]))
 
 
-def _weights(name: str, asked: Condition, histograms: Mapping[str, Any]) -> np.ndarray:
-    """The histogram of the most telling statement that is asked for, as probabilities."""
-    telling = next((code for code in histograms["telling"][name] if code in asked.statements), "all")
-    return smoothed(histograms[telling][name])
+def _share_of_men(asked: Condition, histograms: Mapping[str, Any]) -> float:
+    return _cumulated((0, 0.5, 1), tuple(histograms[_telling("sex", asked, histograms)]["sex"]), (0.0, 1.0))[1][1]
+
+
+def _telling(name: str, asked: Condition, histograms: Mapping[str, Any]) -> str:
+    """The most telling statement that is asked for, or "all"."""
+    return next((code for code in histograms["telling"][name] if code in asked.statements), "all")
 
 
 def smoothed(counts: Sequence[int] | np.ndarray) -> np.ndarray:

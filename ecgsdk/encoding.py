@@ -69,6 +69,8 @@ def encode_beats(beats: np.ndarray, tokens: int, seconds: float) -> np.ndarray:
         tokens: time steps of the latent signal.
         seconds: length of the record.
     """
+    most = int((~np.isnan(beats)).sum(axis=1).max(initial=0))
+    beats = beats[:, :most]
     width = seconds / tokens
     centres = (np.arange(tokens) + 0.5) * width
     away = centres[None, None, :] - beats[:, :, None]

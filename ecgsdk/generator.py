@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ecgsdk.accompanying import Accompaniment
 from ecgsdk.batch import ECGBatch, Provenance
-from ecgsdk.drawing import Stream, draw_condition, draw_rr_variation, noise, random_stream
+from ecgsdk.drawing import RandomStreams, Stream, draw_condition, draw_rr_variation, noise
 from ecgsdk.encoding import encode_beats, encode_conditions, encode_variation
 from ecgsdk.errors import ConditionError, ModelError, PluginError
 from ecgsdk.leads import to_twelve
 from ecgsdk.models import find_model
-from ecgsdk.rhythm import MOST_BEATS, draw_beats
+from ecgsdk.rhythm import MOST_BEATS, draw_beats, open_rhythm
 from ecgsdk.runtime import open_session, session_device
-from ecgsdk.workers import Workers
+from ecgsdk.upsampling import Upsampling
+from ecgsdk.workers import Workers, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from ecgsdk.models import Model
     from ecgsdk.plugins import Registration
     from ecgsdk.runtime import Session
+    from ecgsdk.workers import Begun
 
     Velocity = Callable[[np.ndarray, float], np.ndarray]
 
@@ -111,9 +114,9 @@ class Generator:
 
     def __init__(self, model: Model, *, device: str = "auto", threads: int | None = None) -> None:
         self.model = model
-        self._flow = open_session(model.graph("flow"), device=device)
+        self._asked_device = device
         self._decoder = open_session(model.graph("decoder"), device=device)
-        self._rhythm = open_session(model.graph("rhythm"), device="cpu")
+        self._rhythm = open_rhythm(model)
         self.integrate = integrate
         self._workers = Workers(self.device, threads)
 
@@ -140,19 +143,46 @@ class Generator:
     @cached_property
     def device(self) -> str:
         """Where the model really runs: "cpu" or "cuda"."""
-        return session_device(self._flow)
+        return session_device(self._decoder)
+
+    @property
+    def accompanies(self) -> bool:
+        """Whether the model knows which statements occur together, so that `generate` takes `accompanied`."""
+        return self.card.accompanying is not None
+
+    @cached_property
+    def _accompaniment(self) -> Accompaniment:
+        return Accompaniment.from_table(self.card.statements, self.card.accompanying or {})
+
+    @cached_property
+    def _flow(self) -> Session:
+        return open_session(self.model.graph("flow"), device=self._asked_device)
+
+    @cached_property
+    def _distilled(self) -> Session:
+        return open_session(self.model.graph("distilled"), device=self._asked_device)
+
+    @cached_property
+    def _upsampling(self) -> Upsampling:
+        graph = self.model.graph("upsampler")
+        return Upsampling(graph, given_rate=self.card.decoder_rate, device=self._asked_device)
+
+    def _flow_for(self, steps: int) -> Session:
+        """The network that takes so many steps."""
+        return self._distilled if steps == 1 and "distilled" in self.card.graphs else self._flow
 
     def provenance(self, *, seed: int, steps: int | None = None, guidance: float | None = None) -> Provenance:
         """What is written beside the ECGs that `generate` makes with the same arguments."""
         from ecgsdk import __version__
 
+        guidance = self.card.guidance if guidance is None else guidance
         return Provenance(
             model=self.card.name,
             model_sha256=self.model.sha256,
             version=__version__,
             seed=seed,
-            steps=self.card.steps if steps is None else steps,
-            guidance=self.card.guidance if guidance is None else guidance,
+            steps=steps or (self.card.steps if guidance == self.card.guidance else self.card.most_steps),
+            guidance=guidance,
         )
 
     def generate(
@@ -165,11 +195,13 @@ class Generator:
         sampling_rate: float | None = None,
         steps: int | None = None,
         guidance: float | None = None,
-        batch_size: int = 64,
+        accompanied: bool = False,
+        batch_size: int = 32,
     ) -> Iterator[ECGBatch]:
         """ECGs of records `start` to `start + n − 1` of a cohort, in order.
 
         Record i is a function of model, seed, its condition, steps and guidance alone: not of n, start or batch size.
+        The conditions of the batches, asked for without `accompanied`, give the same ECGs again.
 
         Args:
             cohort: what each record is asked to show.
@@ -177,14 +209,19 @@ class Generator:
             seed: 0 to 2⁶⁴ − 1.
             start: index of the first record.
             sampling_rate: Hz, one of the card's; default: its first.
-            steps: flow evaluations; more follow the flow more exactly.
-            guidance: weight by which the condition is stressed; 1 is none and costs half as much as any other.
+            steps: flow evaluations; more follow the flow more exactly. One step is taken by the distilled flow, where
+                the model has one.
+            guidance: weight by which the condition is stressed; 1 is none and costs half as much as any other. The
+                distilled flow knows none.
+            accompanied: whether a record also carries further statements, drawn as often as they occur with those asked
+                for in the training data; where none is asked for, statements are drawn in the mix of the training data.
             batch_size: records made at a time: a matter of memory and speed.
 
         Yields:
             Batches of up to `batch_size` records: float32 mV, conditions as drawn, provenance.
 
         Raises:
+            ModelError: `accompanied`, and the model's card does not say which statements occur together.
             ConditionError: a condition or rate that the model has not learned, a number that makes no sense, or more
                 records than the cohort has. Raised by the call, before the first batch.
         """
@@ -199,56 +236,102 @@ class Generator:
         if sampling_rate is not None and sampling_rate not in self.card.sampling_rates:
             rates = ", ".join(f"{rate:g}" for rate in self.card.sampling_rates)
             raise ConditionError(f"{self.card.name} makes {rates} Hz, not {sampling_rate:g}; use one of its rates")
+        if accompanied and not self.accompanies:
+            raise ModelError(
+                f"the card of {self.name} does not say which statements occur together; export the model again, or ask "
+                "for statements alone"
+            )
         provenance = self.provenance(seed=seed, steps=steps, guidance=guidance)
-        return self._batches(cohort, range(start, start + n), provenance, batch_size)
+        if provenance.steps == 1 and provenance.guidance != 1 and "distilled" in self.card.graphs:
+            raise ConditionError(
+                f"one step of {self.card.name} knows no guidance; leave --steps out, or take {self.card.most_steps}"
+            )
+        rate = self.card.sampling_rates[0] if sampling_rate is None else float(sampling_rate)
+        self._flow_for(provenance.steps or 1)  # opened here, once, and not by each of the workers
+        if rate != self.card.decoder_rate:
+            _ = self._upsampling  # likewise
+        return self._batches(cohort, range(start, start + n), provenance, rate, accompanied, batch_size)
 
-    def _batches(self, cohort: Cohort, records: range, provenance: Provenance, batch_size: int) -> Iterator[ECGBatch]:
-        for first in range(0, len(records), batch_size):
-            indices = records[first : first + batch_size]
-            conditions = [self._draw(cohort.condition(i), provenance.seed, i) for i in indices]
-            yield ECGBatch(
-                signals=self._signals(conditions, indices, provenance),
-                sampling_rate=self.card.sampling_rates[0],
+    def _batches(
+        self, cohort: Cohort, records: range, provenance: Provenance, rate: float, accompanied: bool, batch_size: int
+    ) -> Iterator[ECGBatch]:
+        return in_turn(
+            self._begin(cohort, records[first : first + batch_size], provenance, rate, accompanied)
+            for first in range(0, len(records), batch_size)
+        )
+
+    def _begin(
+        self, cohort: Cohort, indices: range, provenance: Provenance, rate: float, accompanied: bool
+    ) -> Begun[ECGBatch]:
+        """Draws the conditions of a batch and lets the workers make its signals."""
+        conditions = self._conditions([cohort.condition(i) for i in indices], indices, provenance.seed, accompanied)
+
+        def batch(signals: np.ndarray) -> ECGBatch:
+            return ECGBatch(
+                signals=signals,
+                sampling_rate=rate,
                 conditions=tuple(conditions),
                 identifiers=tuple(str(i) for i in indices),
                 provenance=provenance,
             )
 
-    def _draw(self, asked: Condition, seed: int, index: int) -> Condition:
-        limits = {"heart_rate": self.card.heart_rate, "age": self.card.age}
-        return draw_condition(asked, self.card.histograms, limits, random_stream(seed, index, Stream.CONDITION))
-
-    def _signals(self, conditions: Sequence[Condition], indices: range, provenance: Provenance) -> np.ndarray:
-        return self._workers.map(
-            len(indices), lambda share: self._share_of(conditions[share], indices[share], provenance)
+        return self._workers.begin(
+            len(indices), lambda share: self._share_of(conditions[share], indices[share], provenance, rate), batch
         )
 
-    def _share_of(self, conditions: Sequence[Condition], indices: range, provenance: Provenance) -> np.ndarray:
-        """Signals of a few records, made in one thread."""
+    def _conditions(self, asked: Sequence[Condition], indices: range, seed: int, accompanied: bool) -> list[Condition]:
+        """What is asked for and what is drawn, record by record."""
+        if accompanied:
+            streams = RandomStreams(seed, Stream.ACCOMPANYING)
+            asked = self._accompaniment.draw(asked, map(streams.of, indices))
+        limits = {"heart_rate": self.card.heart_rate, "age": self.card.age}
+        streams = RandomStreams(seed, Stream.CONDITION)
+        return [draw_condition(c, self.card.histograms, limits, streams.of(i)) for c, i in zip(asked, indices)]
+
+    def _share_of(
+        self, conditions: Sequence[Condition], indices: range, provenance: Provenance, rate: float
+    ) -> np.ndarray:
+        """Signals of some records, made in one thread."""
         seed = provenance.seed
         condition = encode_conditions(conditions, self.card.statements)
         beats = self._beats(conditions, condition, indices, seed)
         channels = encode_beats(beats, self.card.latent_shape[1], self.card.seconds)
+        return np.concatenate(
+            [
+                self._signals(condition[block], channels[block], indices[block], provenance, rate)
+                for block in self._workers.blocks(len(indices))
+            ]
+        )
+
+    def _signals(
+        self, condition: np.ndarray, beats: np.ndarray, indices: range, provenance: Provenance, rate: float
+    ) -> np.ndarray:
+        """Signals of the few records that a session runs at a time."""
+        seed = provenance.seed
         start = noise(seed, indices, Stream.LATENT, self.card.latent_shape)
         steps, guidance = cast("int", provenance.steps), cast("float", provenance.guidance)
-        latents = self.integrate(_guided(self._flow, condition, channels, guidance), start, steps)
+        latents = self.integrate(_guided(self._flow_for(steps), condition, beats, guidance), start, steps)
         grain = noise(seed, indices, Stream.DECODER, self.card.decoder_noise_shape)
-        return to_twelve(self._decoder.run(None, {"latents": latents, "noise": grain})[0])
+        eight = self._decoder.run(None, {"latents": latents, "noise": grain})[0]
+        if rate != self.card.decoder_rate:
+            eight = self._upsampling.upsampled(eight, seed, indices, rate)
+        return to_twelve(eight)
 
     def _beats(self, conditions: Sequence[Condition], condition: np.ndarray, indices: range, seed: int) -> np.ndarray:
-        streams = [random_stream(seed, i, Stream.RHYTHM) for i in indices]
-        uniform = np.stack([stream.random(MOST_BEATS + 2) for stream in streams])
-        normal = np.stack([stream.standard_normal(MOST_BEATS) for stream in streams])
+        uniform, normal = np.empty((len(indices), MOST_BEATS + 2)), np.empty((len(indices), MOST_BEATS))
+        streams = RandomStreams(seed, Stream.RHYTHM)
+        for row, index in enumerate(indices):
+            stream = streams.of(index)
+            stream.random(out=uniform[row])
+            stream.standard_normal(out=normal[row])
         variation = np.array(
             [draw_rr_variation(c, self.card.histograms, u) for c, u in zip(conditions, uniform[:, -1])]
         )
         inputs = np.concatenate([condition, encode_variation(variation)], axis=1)
         rates = np.array([c.heart_rate for c in conditions], dtype=float)
-        state = np.zeros((len(indices), self._rhythm.get_inputs()[3].shape[1]), dtype=np.float32)
         return draw_beats(
             lambda feed: self._rhythm.run(None, feed),
             inputs,
-            state,
             rates,
             variation,
             uniform[:, :-1],

@@ -89,7 +89,7 @@ class ECGGenerator(Protocol):
         sampling_rate: float | None = None,
         steps: int | None = None,
         guidance: float | None = None,
-        batch_size: int = 64,
+        batch_size: int = 32,
     ) -> Iterator[ECGBatch]:
         """ECGs of records `start` to `start + n − 1` of a cohort, in order, `batch_size` at a time.
 

@@ -6,6 +6,7 @@ from ecgsdk.errors import WriteError
 
 __all__ = [
     "LARGEST_CSV",
+    "LARGEST_CSV_LIST",
     "LARGEST_DICOM",
     "LARGEST_EDF_DATA_RECORD",
     "LARGEST_HDF5_CHUNK",
@@ -15,6 +16,9 @@ __all__ = [
 
 LARGEST_CSV = 64 << 20
 """Bytes of a table of samples."""
+
+LARGEST_CSV_LIST = 256 << 20
+"""Bytes of the table of records in a folder of tables of samples."""
 
 LARGEST_DICOM = 64 << 20
 """Bytes of a DICOM file."""

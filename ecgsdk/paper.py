@@ -7,7 +7,9 @@ draws no sheets of several records.
 
 from __future__ import annotations
 
+import bisect
 import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,12 +18,15 @@ import numpy as np
 from ecgsdk.errors import DataError, RuntimeSetupError
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.axes import Axes as Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 __all__ = [
     "GAINS",
     "GAIN_MM_PER_MV",
+    "INK",
+    "LARGEST_SIDE",
     "SPEEDS",
     "SPEED_MM_PER_S",
     "Scale",
@@ -30,6 +35,7 @@ __all__ = [
     "label",
     "lead_change",
     "new_page",
+    "text_width",
     "trace",
 ]
 
@@ -40,11 +46,14 @@ SPEEDS = (25.0, 50.0)
 GAINS = (5.0, 10.0, 20.0)
 """Gains that can be drawn, mm/mV."""
 
+INK = "#101014"
+LARGEST_SIDE = 5000.0
+"""The longest side of a page, mm: PDF readers take 200 inches (PDF 1.7, ISO 32000-1, annex C)."""
+
 _MM_PER_INCH = 25.4
 _POINTS_PER_MM = 72 / _MM_PER_INCH
 _MINOR = ("#f6d5d5", 0.10)
 _MAJOR = ("#e79f9f", 0.18)
-_INK = "#101014"
 _TRACE_MM = 0.28
 _PULSE_SECONDS = 0.2
 _PULSE_FOOT, _PULSE_MARGIN = 1.0, 4.0
@@ -92,8 +101,14 @@ def new_page(width: float, height: float) -> tuple[Figure, Axes]:
     """A white page, and axes over all of it whose coordinates are millimetres from its lower left corner.
 
     Raises:
+        DataError: a side is longer than `LARGEST_SIDE`.
         RuntimeSetupError: Matplotlib is not installed.
     """
+    if max(width, height) > LARGEST_SIDE:
+        raise DataError(
+            f"a page of {width / 1000:.1f} m × {height / 1000:.1f} m is too large, its sides may have "
+            f"{LARGEST_SIDE / 1000:g} m: draw fewer seconds, records or columns"
+        )
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -120,10 +135,24 @@ def grid(axes: Axes, left: float, bottom: float, width: float, height: float) ->
         )
 
 
-def trace(axes: Axes, millivolts: np.ndarray, sampling_rate: float, left: float, baseline: float, scale: Scale) -> None:
-    """A signal of shape (samples,), starting at `left`, 0 mV on `baseline`."""
+def trace(
+    axes: Axes,
+    millivolts: np.ndarray,
+    sampling_rate: float,
+    left: float,
+    baseline: float,
+    scale: Scale,
+    edges: tuple[float, float, float, float],
+) -> None:
+    """A signal of shape (samples,), starting at `left`, 0 mV on `baseline`, cut off at `edges`.
+
+    The edges are left, bottom, width and height of the paper.
+    """
+    from matplotlib.patches import Rectangle
+
     x = left + np.arange(len(millivolts)) / sampling_rate * scale.speed
-    _line(axes, x, baseline + np.asarray(millivolts, dtype=float) * scale.gain)
+    line = _line(axes, x, baseline + np.asarray(millivolts, dtype=float) * scale.gain)
+    line.set_clip_path(Rectangle(edges[:2], *edges[2:], transform=axes.transData))
 
 
 def calibration_pulse(axes: Axes, left: float, baseline: float, scale: Scale) -> None:
@@ -146,14 +175,27 @@ def label(
     *,
     size: float = 3.2,
     bold: bool = False,
-    color: str = _INK,
+    color: str = INK,
     align: str = "left",
+    room: float = math.inf,
 ) -> None:
-    """Text with its baseline at `bottom`; `size` is the letters' height in millimetres, as fonts measure it."""
+    """One line of text with its baseline at `bottom`.
+
+    Args:
+        axes: of the page.
+        left: where the text begins, or ends where `align` is "right".
+        bottom: the baseline.
+        text: what is written; control characters are left out.
+        size: the letters' height in millimetres, as fonts measure it.
+        bold: whether the letters are bold.
+        color: of the letters.
+        align: "left" or "right".
+        room: the width that the text may have; a longer one loses its end, and gets "…" instead.
+    """
     axes.text(
         left,
         bottom,
-        text,
+        _fitting("".join(filter(str.isprintable, text)), size, bold, room),
         fontsize=size * _POINTS_PER_MM,
         fontweight="bold" if bold else "normal",
         color=color,
@@ -163,5 +205,29 @@ def label(
     )
 
 
-def _line(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
-    axes.plot(x, y, color=_INK, linewidth=_TRACE_MM * _POINTS_PER_MM, solid_joinstyle="round", solid_capstyle="round")
+def text_width(text: str, size: float, *, bold: bool = False) -> float:
+    """Width in millimetres of a line of text, in the page's font."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=size, weight="bold" if bold else "normal")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
+
+
+def _fitting(text: str, size: float, bold: bool, room: float) -> str:
+    # Letters drawn on pixels, or in a viewer's own font, are a little wider than the font says.
+    room /= 1.05
+    if math.isinf(room) or text_width(text, size, bold=bold) <= room:
+        return text
+    shorter = range(min(len(text), 300))
+    kept = bisect.bisect_right(shorter, room, key=lambda n: text_width(f"{text[:n]} …", size, bold=bold)) - 1
+    return f"{text[: max(kept, 0)].rstrip(' +;·,')} …"
+
+
+def _line(axes: Axes, x: np.ndarray, y: np.ndarray) -> Line2D:
+    (line,) = axes.plot(
+        x, y, color=INK, linewidth=_TRACE_MM * _POINTS_PER_MM, solid_joinstyle="round", solid_capstyle="round"
+    )
+    return line

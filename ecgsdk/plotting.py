@@ -9,24 +9,19 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
+import warnings
 from pathlib import Path
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import numpy as np
-
-from ecgsdk import paper
-from ecgsdk.captions import maker, meanings, patient, rate_text, statement_codes
+from ecgsdk import pages, paper
+from ecgsdk.captions import maker, statement_codes
 from ecgsdk.errors import DataError, WriteError
-from ecgsdk.layouts import Segment, page_lines
 from ecgsdk.leads import LEADS
 from ecgsdk.writers.atomic import check_target, discard, publish, staging_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from ecgsdk.batch import ECGBatch
@@ -35,53 +30,16 @@ __all__ = ["PICTURE_FORMATS", "batch_svg", "plot_file", "plot_pair", "plot_recor
 
 PICTURE_FORMATS = ("svg", "png", "pdf")
 
-_PAGE_SECONDS = 10.0
 _STANDARD = paper.Scale()
 _SHEET_LEADS = ("II",)
 _MOST_IN_NOTEBOOK = 6
 
 # Millimetres.
-_A4_LANDSCAPE = (297.0, 210.0)
 _MARGIN, _LEAST_MARGIN = 16.0, 12.0
-_HEADER = 27.0
-_FOOTER = 13.0
-_LABEL_BAND = 5.0
-_SHEET_MARGIN, _SHEET_GAP, _SHEET_TITLE = 10.0, 6.0, 8.0
-_SHEET_LEAST_UP, _SHEET_LEAST_DOWN = 20.0, 10.0
-# What even a flat lead gets above and below its baseline: the most that fits on A4.
-_LEAST_ROOM = ((25.0, 15.0), (20.0, 10.0), (15.0, 10.0), (10.0, 5.0))
-# A trace that goes farther than this from its baseline runs into its neighbours instead of growing the page.
-_FARTHEST = 50.0
+_SHEET_MARGIN, _SHEET_GAP = 10.0, 6.0
 
 _PNG_DPI = 200
-_WARNING_RED = "#b3001b"
-
-
-@dataclass(frozen=True)
-class _Row:
-    """Segments on one baseline, and how far in mm they reach over and under it: multiples of 5."""
-
-    segments: tuple[Segment, ...]
-    up: float
-    down: float
-
-
-@dataclass(frozen=True)
-class _Block:
-    """One record ready to be drawn: its centred signals, its rows, and their scale."""
-
-    record: ECGBatch
-    signals: np.ndarray
-    rows: tuple[_Row, ...]
-    scale: paper.Scale
-
-    @property
-    def width(self) -> float:
-        return self.scale.strip_width(self.signals.shape[1], self.record.sampling_rate)
-
-    @property
-    def height(self) -> float:
-        return sum(row.up + row.down for row in self.rows)
+_MOST_PIXELS = 100_000_000
 
 
 def plot_file(
@@ -89,8 +47,8 @@ def plot_file(
     output: str | Path,
     records: Sequence[int] = (0,),
     *,
-    leads: Sequence[str] = _SHEET_LEADS,
-    seconds: float = _PAGE_SECONDS,
+    leads: Sequence[str] | None = None,
+    seconds: float | None = None,
     columns: int = 1,
     layout: str = "3x4",
     rhythm: Sequence[str] | None = None,
@@ -101,34 +59,33 @@ def plot_file(
     input_leads: Sequence[str] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Draws records of a file of ECGs into a picture: one as a page, two beside one another, or several as a sheet.
+    """Draws records of a file of ECGs into a picture: one as a page, two one above the other, or several as a sheet.
 
-    Leads and columns are those of a sheet, as `plot_records` takes them; layout and rhythm strips those of a page, as
-    `plot_record` takes them. `beside` is a second file and a record of it, drawn on one page with the first's.
-    `input_rate`, `input_unit` and `input_leads` say what the file does not, as `ecgsdk.read_ecgs` takes them; they hold
-    for the second file too where both names end alike.
+    One record whose `leads` are chosen is a sheet too. Leads and columns are those of a sheet, as `plot_records` takes
+    them; layout and rhythm strips those of a page, as `plot_record` takes them. `beside` is a second file and a record
+    of it, drawn on one page with the first's. `input_rate`, `input_unit` and `input_leads` say what the file does not,
+    as `ecgsdk.read_ecgs` takes them; they hold for the second file too where both names end alike.
 
     Raises:
-        DataError: a file cannot be read or has no such record, or a layout, lead or length that there is not.
+        DataError: a file cannot be read or has no such record, a layout, lead or length that there is not, or a page
+            that would be too large.
         WriteError: the picture cannot be written, exists already, or its name tells no known format.
         RuntimeSetupError: Matplotlib is not installed.
     """
     # Before the file is read: what cannot be written is said at once.
     _picture_format(Path(output))
     check_target(Path(output), overwrite=overwrite, folder=False)
-    if not seconds > 0:
-        raise DataError(f"strips of {seconds:g} s cannot be drawn; give a positive number of seconds")
     stated = {"input_rate": input_rate, "input_unit": input_unit, "input_leads": input_leads}
     batch = _read(path, records, stated)
     if beside is not None:
         alike = Path(beside[0]).suffix.lower() == Path(path).suffix.lower()
         other = _read(beside[0], [beside[1]], stated if alike else {})
         figure = plot_pair(batch[0], other, layout=layout, rhythm=rhythm, scale=scale, seconds=seconds)
-    elif len(batch) == 1:
+    elif len(batch) == 1 and leads is None:
         figure = plot_record(batch, 0, layout=layout, rhythm=rhythm, scale=scale, seconds=seconds)
     else:
-        positions = range(len(batch))
-        figure = plot_records(batch, positions, leads=leads, seconds=seconds, columns=columns, scale=scale)
+        chosen, positions = _SHEET_LEADS if leads is None else leads, range(len(batch))
+        figure = plot_records(batch, positions, leads=chosen, seconds=seconds, columns=columns, scale=scale)
     save_figure(figure, output, overwrite=overwrite)
 
 
@@ -139,7 +96,7 @@ def plot_record(
     layout: str = "3x4",
     rhythm: Sequence[str] | None = None,
     scale: paper.Scale = _STANDARD,
-    seconds: float = _PAGE_SECONDS,
+    seconds: float | None = None,
 ) -> Figure:
     """A page of one record, in true millimetres.
 
@@ -152,13 +109,13 @@ def plot_record(
         layout: "3x4", "6x2" or "12x1": rows × columns.
         rhythm: leads of the strips below that run over the whole time; None: lead II in "3x4", none elsewhere.
         scale: paper speed and gain.
-        seconds: length of the page, at most that of the record; the columns share it.
+        seconds: length of the page, at most that of the record; the columns share it. None: ten, or all there are.
 
     Raises:
-        DataError: an unknown layout or lead.
+        DataError: an unknown layout or lead, more seconds than the record has, or a page that would be too large.
         RuntimeSetupError: Matplotlib is not installed.
     """
-    return _pages([_page_block(batch[index], layout, rhythm, scale, seconds)], told_apart=False)
+    return _pages([pages.page_block(batch[index], layout, rhythm, scale, seconds)], told_apart=False)
 
 
 def plot_pair(
@@ -168,14 +125,14 @@ def plot_pair(
     layout: str = "3x4",
     rhythm: Sequence[str] | None = None,
     scale: paper.Scale = _STANDARD,
-    seconds: float = _PAGE_SECONDS,
+    seconds: float | None = None,
 ) -> Figure:
     """Two records on one page, such as a real and a synthetic one, each marked REAL or SYNTHETIC.
 
     One above the other, A3 portrait or larger, at the same scale. Arguments and errors are those of `plot_record`;
     of each batch the first record is drawn.
     """
-    blocks = [_page_block(batch[0], layout, rhythm, scale, seconds) for batch in (first, second)]
+    blocks = [pages.page_block(batch[0], layout, rhythm, scale, seconds) for batch in (first, second)]
     return _pages(blocks, told_apart=True)
 
 
@@ -184,43 +141,45 @@ def plot_records(
     indices: Sequence[int],
     *,
     leads: Sequence[str] = _SHEET_LEADS,
-    seconds: float = _PAGE_SECONDS,
+    seconds: float | None = None,
     columns: int = 1,
     scale: paper.Scale = _STANDARD,
 ) -> Figure:
     """A sheet of several records, each as strips of some leads, in true millimetres; the page is as large as it needs.
 
+    Side by side, a lead lies at the same height in all records.
+
     Args:
         batch: where the records are.
         indices: positions of the records in the batch; read from left to right, then down.
         leads: leads to show; `ecgsdk.leads.LEADS` shows them all.
-        seconds: length of the strips, at most that of the records.
+        seconds: length of the strips, at most that of the records. None: ten, or all there are.
         columns: records beside one another.
         scale: paper speed and gain.
 
     Raises:
-        DataError: an unknown lead, or nothing to draw.
+        DataError: an unknown lead, nothing to draw, more seconds than the records have, or a page that would be too
+            large.
         RuntimeSetupError: Matplotlib is not installed.
     """
     unknown = [lead for lead in leads if lead not in LEADS]
     if unknown or not leads or not len(indices):
         raise DataError(f"unknown lead {unknown[0]!r}" if unknown else "no record or no lead to draw")
-    blocks = [_sheet_block(batch[index], leads, scale, seconds) for index in indices]
-    lines = [blocks[first : first + columns] for first in range(0, len(blocks), columns)]
-    heights = [max(block.height for block in line) for line in lines]
-    strip = blocks[0].width
-    width = 2 * _SHEET_MARGIN + min(columns, len(blocks)) * (strip + _SHEET_GAP) - _SHEET_GAP
-    height = 2 * _SHEET_MARGIN + sum(heights) + (_SHEET_TITLE + _SHEET_GAP) * len(lines) - _SHEET_GAP
+    blocks = [pages.sheet_block(batch[index], leads, scale, seconds) for index in indices]
+    lines = [pages.aligned(blocks[first : first + columns]) for first in range(0, len(blocks), columns)]
+    step = blocks[0].width + _SHEET_GAP
+    width = 2 * _SHEET_MARGIN + min(columns, len(blocks)) * step - _SHEET_GAP
+    height = 2 * _SHEET_MARGIN + sum(pages.SHEET_TITLE + line[0].height + _SHEET_GAP for line in lines) - _SHEET_GAP
     figure, axes = paper.new_page(width, height)
     top = height - _SHEET_MARGIN
-    for line, line_height in zip(lines, heights):
+    for line in lines:
         for column, block in enumerate(line):
-            left = _SHEET_MARGIN + column * (strip + _SHEET_GAP)
-            _sheet_title(axes, block.record, left, top, strip)
-            paper.grid(axes, left, top - _SHEET_TITLE - line_height, strip, line_height)
-            _draw_rows(axes, block, left, top - _SHEET_TITLE)
-        top -= _SHEET_TITLE + line_height + _SHEET_GAP
-    paper.label(axes, _SHEET_MARGIN, _SHEET_MARGIN - 5.0, _scale_text(blocks[0]), size=2.6)
+            left = _SHEET_MARGIN + column * step
+            pages.sheet_title(axes, block.record, left, top, block.width)
+            pages.draw_block(axes, block, left, top - pages.SHEET_TITLE)
+        top -= pages.SHEET_TITLE + line[0].height + _SHEET_GAP
+    pages.sheet_footer(axes, blocks[0], (_SHEET_MARGIN, width - _SHEET_MARGIN), _SHEET_MARGIN - 5.0)
+    figure.set_label(f"{len(blocks)} {'synthetic' if batch.synthetic else 'real'} ECGs{_made_by(batch)}")
     return figure
 
 
@@ -237,19 +196,25 @@ def batch_svg(batch: ECGBatch) -> str | None:
     drawn = io.BytesIO()
     _save(figure, drawn, "svg")
     text = drawn.getvalue().decode()
-    # Notebooks put the image into a page, where an XML declaration has no place.
-    return text[text.index("<svg") :]
+    # Notebooks put the image into a page: there an XML declaration has no place, and a narrow page shrinks the image.
+    return text[text.index("<svg") :].replace("<svg", '<svg style="max-width: 100%; height: auto"', 1)
 
 
 def save_figure(figure: Figure, path: str | Path, *, overwrite: bool = False) -> None:
     """Writes a figure as SVG, PNG (200 dpi) or PDF, as the name's suffix says; the same figure gives the same bytes.
 
+    The file's title is the figure's label: which ECGs these are, whether they are synthetic, and what made them.
+
     Raises:
-        WriteError: the picture cannot be written, exists already, or its name tells no known format.
+        WriteError: the picture cannot be written, exists already, is too large for PNG, or its name tells no known
+            format.
     """
     path = Path(path)
     format = _picture_format(path)
     check_target(path, overwrite=overwrite, folder=False)
+    pixels = math.prod(figure.get_size_inches() * _PNG_DPI)
+    if format == "png" and pixels > _MOST_PIXELS:
+        raise WriteError(f"{path} would have {pixels / 1e6:.0f} million pixels; end its name in .svg or .pdf")
     staged = staging_path(path)
     try:
         _save(figure, staged, format)
@@ -264,8 +229,13 @@ def _save(figure: Figure, target: Path | BinaryIO, format: str) -> None:
     import matplotlib as mpl
 
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[format]
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ecgsdk", "pdf.fonttype": 42}):
-        figure.savefig(target, format=format, dpi=_PNG_DPI, metadata=undated)
+    title = "".join(filter(str.isprintable, str(figure.get_label())))
+    metadata = undated | ({"Title": title} if title else {})
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "ecgsdk", "pdf.fonttype": 42}
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        # Letters that the font lacks become boxes; in SVG the viewer's own fonts have them.
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        figure.savefig(target, format=format, dpi=_PNG_DPI, metadata=metadata)
 
 
 def _picture_format(path: Path) -> str:
@@ -285,112 +255,29 @@ def _read(path: str | Path, records: Sequence[int], stated: Mapping[str, Any]) -
     return next(source.select(records).batches(len(records)))
 
 
-def _page_block(
-    record: ECGBatch, layout: str, rhythm: Sequence[str] | None, scale: paper.Scale, seconds: float
-) -> _Block:
-    signals = _centred(record, seconds)
-    lines = page_lines(layout, rhythm, signals.shape[1])
-    for least in _LEAST_ROOM:
-        block = _Block(record, signals, tuple(_row(signals, line, scale, *least) for line in lines), scale)
-        if _HEADER + block.height + _FOOTER <= _A4_LANDSCAPE[1]:
-            break
-    return block
-
-
-def _sheet_block(record: ECGBatch, leads: Sequence[str], scale: paper.Scale, seconds: float) -> _Block:
-    signals = _centred(record, seconds)
-    lines = [(Segment(lead, 0, signals.shape[1]),) for lead in leads]
-    rows = tuple(_row(signals, line, scale, _SHEET_LEAST_UP, _SHEET_LEAST_DOWN) for line in lines)
-    return _Block(record, signals, rows, scale)
-
-
-def _pages(blocks: Sequence[_Block], *, told_apart: bool) -> Figure:
+def _pages(blocks: Sequence[pages.Block], *, told_apart: bool) -> Figure:
     """Records one above the other, each with its header and footer on at least an A4 page."""
     widest = max(block.width for block in blocks)
     # Five seconds at 50 mm/s fit on A4, with narrower margins.
-    margin = min(_MARGIN, max(_LEAST_MARGIN, (_A4_LANDSCAPE[0] - widest) / 2))
-    width = max(_A4_LANDSCAPE[0], 2 * margin + widest)
-    heights = [max(_A4_LANDSCAPE[1], _HEADER + block.height + _FOOTER) for block in blocks]
+    margin = min(_MARGIN, max(_LEAST_MARGIN, (pages.A4_LANDSCAPE[0] - widest) / 2))
+    width = max(pages.A4_LANDSCAPE[0], 2 * margin + widest)
+    heights = [max(pages.A4_LANDSCAPE[1], pages.HEADER + block.height + pages.FOOTER) for block in blocks]
     figure, axes = paper.new_page(width, sum(heights))
-    top = sum(heights)
+    top, sides = sum(heights), (margin, width - margin)
     for block, height in zip(blocks, heights):
-        bottom = top - _HEADER - block.height
-        paper.grid(axes, margin, bottom, block.width, block.height)
-        _draw_rows(axes, block, margin, top - _HEADER)
-        _page_header(axes, block.record, (margin, width - margin), top, told_apart)
-        _page_footer(axes, block, (margin, width - margin), bottom)
+        pages.draw_block(axes, block, margin, top - pages.HEADER)
+        pages.page_header(axes, block.record, sides, top, told_apart=told_apart)
+        pages.page_footer(axes, block, sides, top - pages.HEADER - block.height)
         top -= height
+    figure.set_label(" beside ".join(_title(block.record) for block in blocks))
     return figure
 
 
-def _centred(record: ECGBatch, seconds: float) -> np.ndarray:
-    # Missing samples stay missing and leave a gap in the trace.
-    signals = record.signals[0]
-    baseline = np.median(np.nan_to_num(signals), axis=1, keepdims=True)
-    return (signals - baseline)[:, : round(seconds * record.sampling_rate)]
+def _title(record: ECGBatch) -> str:
+    """What a picture's file says that it shows."""
+    kind = "synthetic" if record.synthetic else "real"
+    return f"{kind} ECG: {statement_codes(record.conditions[0])}, record {record.identifiers[0]}{_made_by(record)}"
 
 
-def _row(
-    signals: np.ndarray, segments: tuple[Segment, ...], scale: paper.Scale, least_up: float, least_down: float
-) -> _Row:
-    parts = [signals[LEADS.index(part.lead), part.first : part.last] for part in segments]
-    shown = np.nan_to_num(np.concatenate(parts)) * scale.gain
-    return _Row(segments, _reach(shown.max() + _LABEL_BAND, least_up), _reach(-shown.min(), least_down))
-
-
-def _reach(millimetres: float, least: float) -> float:
-    return max(least, 5.0 * math.ceil(min(millimetres, _FARTHEST) / 5.0))
-
-
-def _draw_rows(axes: Axes, block: _Block, left: float, top: float) -> None:
-    rate, scale = block.record.sampling_rate, block.scale
-    for row in block.rows:
-        baseline = top - row.up
-        paper.calibration_pulse(axes, left, baseline, scale)
-        for part in row.segments:
-            start = left + scale.pulse_room + part.first / rate * scale.speed
-            samples = block.signals[LEADS.index(part.lead), part.first : part.last]
-            paper.trace(axes, samples, rate, start, baseline, scale)
-            if part.first > 0:
-                paper.lead_change(axes, start, top - 0.8 * _LABEL_BAND)
-            paper.label(axes, start + 1.0, top - _LABEL_BAND + 0.5, part.lead, size=3.6, bold=True)
-        top -= row.up + row.down
-
-
-def _page_header(axes: Axes, record: ECGBatch, sides: tuple[float, float], top: float, told_apart: bool) -> None:
-    left, right = sides
-    condition = record.conditions[0]
-    facts = [rate_text(record), *patient(condition)]
-    paper.label(axes, left, top - 11, shorten(statement_codes(condition), 70, placeholder=" …"), size=5.0, bold=True)
-    paper.label(axes, left, top - 17, shorten(meanings(condition), 120, placeholder=" …"), size=3.4)
-    paper.label(axes, left, top - 23, " · ".join(facts), size=3.4)
-    if record.synthetic:
-        paper.label(axes, right, top - 11, "SYNTHETIC", size=5.0, bold=True, color=_WARNING_RED, align="right")
-    elif told_apart:
-        paper.label(axes, right, top - 11, "REAL", size=5.0, bold=True, align="right")
-    paper.label(axes, right, top - 17, f"record {record.identifiers[0]}", size=3.4, align="right")
-
-
-def _page_footer(axes: Axes, block: _Block, sides: tuple[float, float], top: float) -> None:
-    left, right = sides
-    paper.label(axes, left, top - 6, _scale_text(block), size=3.0)
-    provenance = block.record.provenance
-    if provenance is not None:
-        made_by = maker(provenance)
-        paper.label(axes, right, top - 6, made_by, size=3.0, align="right")
-
-
-def _sheet_title(axes: Axes, record: ECGBatch, left: float, top: float, width: float) -> None:
-    condition = record.conditions[0]
-    letters = int(0.14 * width)
-    codes = shorten(statement_codes(condition), letters, placeholder=" …")
-    paper.label(axes, left, top - 6, codes, size=4.0, bold=True)
-    facts = [rate_text(record), *patient(condition), f"record {record.identifiers[0]}"]
-    # A short strip has room for either end of the line only.
-    paper.label(axes, left + width, top - 6, " · ".join(facts if width > 200 else facts[:1]), size=2.8, align="right")
-    if record.synthetic:
-        paper.label(axes, left + 0.45 * width, top - 6, "SYNTHETIC", size=3.0, color=_WARNING_RED, align="center")
-
-
-def _scale_text(block: _Block) -> str:
-    return f"{block.scale} · {block.record.sampling_rate:g} Hz"
+def _made_by(batch: ECGBatch) -> str:
+    return f" ({maker(batch.provenance)})" if batch.provenance else ""

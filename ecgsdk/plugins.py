@@ -309,7 +309,7 @@ class _Register:
     ) -> None:
         given = (suffixes,) if isinstance(suffixes, str) else tuple(dict.fromkeys(suffixes))
         if not given or not all(isinstance(suffix, str) and _SUFFIX.fullmatch(suffix) for suffix in given):
-            raise PluginError(f'writer {name}: suffixes= must be in lower case, with their dot: (".edf",)')
+            raise PluginError(f'writer {name}: suffixes= must be in lower case, with their dot: (".ishne",)')
         self._keep("writer", name, factory, description, suffixes=given, folder=folder)
 
     def _keep(self, kind: Kind, name: str, factory: Callable[[], Any], description: str, **facts: Any) -> None:

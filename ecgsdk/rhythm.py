@@ -6,23 +6,42 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ecgsdk.errors import ModelError
+from ecgsdk.runtime import open_session
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MOST_BEATS", "draw_beats", "match_variation", "place_beats"]
+    from ecgsdk.models import Model
+    from ecgsdk.runtime import Session
+
+__all__ = ["EXTREME_LOG_RATIO", "MOST_BEATS", "draw_beats", "match_variation", "open_rhythm", "place_beats"]
 
 MOST_BEATS = 48
 """Beats of a record at most; training records with more are left out."""
 
+EXTREME_LOG_RATIO = 1.2
+"""Greatest magnitude of log(RR / mean RR) that is drawn."""
+
 _SMALLEST_RR_S = 0.26
-_EXTREME_LOG_RATIO = 1.2
 _GREATEST_STRETCH = 1.5
 
 
+def open_rhythm(model: Model) -> Session:
+    """The rhythm graph of a generator, on the CPU.
+
+    Raises:
+        ModelError: it is missing, damaged, or draws one interval a run, as the first exports did.
+    """
+    session = open_session(model.graph("rhythm"), device="cpu")
+    if [given.name for given in session.get_inputs()] != ["condition", "uniform", "normal"]:
+        raise ModelError(f"{model.folder}: the rhythm graph is of an earlier ecgsdk; export the model again")
+    return session
+
+
 def draw_beats(
-    step: Callable[[dict[str, np.ndarray]], list[np.ndarray]],
+    draw: Callable[[dict[str, np.ndarray]], list[np.ndarray]],
     condition: np.ndarray,
-    state: np.ndarray,
     heart_rate: np.ndarray,
     rr_variation: np.ndarray,
     uniform: np.ndarray,
@@ -32,29 +51,22 @@ def draw_beats(
     """Beat times, float64 seconds, shape (n, 48), NaN where there are no more.
 
     Args:
-        step: runs the rhythm graph once: condition, previous log ratio, first, state → mixture and state.
+        draw: runs the rhythm graph: condition, uniform and normal numbers → log(RR / mean RR), (intervals, n).
         condition: condition vectors, shape (n, columns).
-        state: what the first step takes as state, float32 (n, width); its values do not matter.
         heart_rate: bpm, shape (n,); the mean rate of each record, met by scaling the drawn intervals.
         rr_variation: standard deviation over mean of the intervals, shape (n,), drawn intervals are brought to it.
         uniform: numbers in [0, 1), shape (n, 49): one an interval, the last for the phase of the first beat.
         normal: standard normal numbers, shape (n, 48).
         seconds: length of the records.
     """
-    n = len(condition)
     needed = np.minimum(MOST_BEATS, np.ceil(heart_rate / 60 * seconds * 1.25) + 2)
-    ratios = np.full((n, MOST_BEATS), np.inf)
-    previous = np.zeros((n, 1), np.float32)
-    for k in range(int(needed.max())):
-        first = np.full((n, 1), k == 0, np.float32)
-        feed = {"condition": condition, "previous": previous, "first": first, "state": state}
-        logits, means, log_widths, state = step(feed)
-        chosen = _choose(logits, uniform[:, k])[:, None]
-        mean, log_width = (np.take_along_axis(a, chosen, axis=1)[:, 0] for a in (means, log_widths))
-        drawn = np.clip(mean + np.exp(log_width) * normal[:, k], -_EXTREME_LOG_RATIO, _EXTREME_LOG_RATIO)
-        # A record's intervals must not depend on how many its neighbours in the batch need.
-        ratios[:, k] = np.where(k < needed, np.exp(drawn), np.inf)
-        previous = drawn[:, None].astype(np.float32)
+    most = int(needed.max())
+    numbers = {"uniform": uniform[:, :most], "normal": normal[:, :most]}
+    feed = {name: np.ascontiguousarray(values.T, dtype=np.float32) for name, values in numbers.items()}
+    ratios = np.full((len(condition), MOST_BEATS), np.inf)
+    ratios[:, :most] = np.exp(draw({"condition": condition, **feed})[0].T.astype(np.float64))
+    # A record's intervals must not depend on how many its neighbours in the batch need.
+    ratios[np.arange(MOST_BEATS) >= needed[:, None]] = np.inf
     within = np.arange(MOST_BEATS) < np.ceil(heart_rate / 60 * seconds)[:, None]
     return place_beats(match_variation(ratios, within, rr_variation), heart_rate, uniform[:, -1], seconds)
 
@@ -88,10 +100,3 @@ def place_beats(ratios: np.ndarray, heart_rate: np.ndarray, phase: np.ndarray, s
     intervals = np.maximum(ratios * scale, _SMALLEST_RR_S)
     times = np.cumsum(intervals, axis=1) - intervals[:, :1] * phase[:, None]
     return np.where(times < seconds, times, np.nan)
-
-
-def _choose(logits: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """One component for each record, by the inverse of the cumulated softmax."""
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    cumulated = np.cumsum(weights, axis=1) / weights.sum(axis=1, keepdims=True)
-    return np.minimum((cumulated < uniform[:, None]).sum(axis=1), logits.shape[1] - 1)

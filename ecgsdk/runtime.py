@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from typing import TYPE_CHECKING
 
@@ -98,6 +97,8 @@ def _check_device(runtime: object, device: str) -> None:
 
 
 def _installed(distribution: str) -> bool:
+    import importlib.metadata  # takes a tenth of the time of a first record, and is seldom needed
+
     try:
         importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:

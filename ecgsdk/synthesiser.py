@@ -6,6 +6,7 @@ theirs and what is our reading.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from ecgsdk.leads import to_eight, to_twelve
 from ecgsdk.models import find_model
 from ecgsdk.readers.source import fitted
 from ecgsdk.runtime import open_session, session_device
-from ecgsdk.workers import Workers
+from ecgsdk.workers import Workers, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ecgsdk.cards import SynthesiserCard
     from ecgsdk.models import Model
     from ecgsdk.readers import ECGSource
+    from ecgsdk.workers import Begun
 
 __all__ = ["Synthesiser", "load_synthesiser"]
 
@@ -119,27 +121,30 @@ class Synthesiser:
         return self._batches(source, self.provenance(seed=seed, strength=strength), start, batch_size)
 
     def _batches(self, source: ECGSource, provenance: Provenance, start: int, batch_size: int) -> Iterator[ECGBatch]:
+        return in_turn(self._begun(source, provenance, start, batch_size))
+
+    def _begun(
+        self, source: ECGSource, provenance: Provenance, start: int, batch_size: int
+    ) -> Iterator[Begun[ECGBatch]]:
         for batch in source.batches(batch_size):
             if not np.isfinite(batch.signals).all():
                 row = int(np.argmin(np.isfinite(batch.signals).all(axis=(1, 2))))
                 raise DataError(f"{source.name}, record {batch.identifiers[row]} holds what is no number; leave it out")
-            indices = range(start, start + len(batch))
-            yield ECGBatch(
-                signals=self._signals(to_eight(batch.signals), indices, provenance),
-                sampling_rate=source.sampling_rate,
-                conditions=batch.conditions,
-                identifiers=tuple(str(i) for i in indices),
-                provenance=provenance,
-            )
-            start = indices.stop
+            yield self._resynthesized(batch, range(start, start + len(batch)), provenance)
+            start += len(batch)
 
-    def _signals(self, eight: np.ndarray, indices: range, provenance: Provenance) -> np.ndarray:
+    def _resynthesized(self, real: ECGBatch, indices: range, provenance: Provenance) -> Begun[ECGBatch]:
+        eight = to_eight(real.signals)
         level = np.float32((provenance.strength or 0.0) * self.card.noise_level)
 
-        def made(share: slice) -> np.ndarray:
-            drawn = noise(provenance.seed, indices[share], Stream.SYNTHESISER, self.card.latent_shape)
+        def made(block: slice) -> np.ndarray:
+            drawn = noise(provenance.seed, indices[block], Stream.SYNTHESISER, self.card.latent_shape)
             levels = np.full((len(drawn), 1), level, dtype=np.float32)
-            feed = {"signals": eight[share].astype(np.float32), "noise": drawn, "level": levels}
+            feed = {"signals": eight[block].astype(np.float32), "noise": drawn, "level": levels}
             return to_twelve(self._session.run(None, feed)[0])
 
-        return self._workers.map(len(eight), made)
+        def batch(signals: np.ndarray) -> ECGBatch:
+            names = tuple(str(i) for i in indices)
+            return replace(real, signals=signals, identifiers=names, provenance=provenance)
+
+        return self._workers.begin(len(eight), made, batch, blocks=1)

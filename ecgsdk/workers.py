@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
 from ecgsdk.runtime import available_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
 
-__all__ = ["Workers"]
+__all__ = ["Begun", "Workers", "in_turn", "stopped"]
 
-# Records that a thread makes at a time: enough to fill its matrix products, few enough to stay in its cache.
-_CPU_SHARE = 8
+# Records that a session runs at a time: enough to fill its matrix products, few enough to stay in its cache.
+_CPU_BLOCK = 8
+# Blocks that a thread takes at a time, so that what is done once for all of them costs little.
+_CPU_BLOCKS = 4
+
+Made = TypeVar("Made")
+
+
+class Begun(Generic[Made]):
+    """What the threads are at work on."""
+
+    def __init__(self, submit: Callable[[], list[Future[np.ndarray]]], finish: Callable[[np.ndarray], Made]) -> None:
+        self._submit = submit
+        self._finish = finish
+        self._process, self._tasks = os.getpid(), submit()
+
+    def result(self) -> Made:
+        """Waits for it; raises what the work raised, whereupon no more of it is begun."""
+        if self._process != os.getpid():  # a forked process would wait for threads that it has not
+            self._process, self._tasks = os.getpid(), self._submit()
+        try:
+            return self._finish(np.concatenate([task.result() for task in self._tasks]))
+        except BaseException:
+            self.cancel()  # or an interrupted process would end only when all of them are done
+            raise
+
+    def cancel(self) -> None:
+        """Keeps what was not begun from being done."""
+        for task in self._tasks:
+            task.cancel()
 
 
 class Workers:
@@ -30,25 +61,71 @@ class Workers:
     def __init__(self, device: str, threads: int | None = None) -> None:
         on_cpu = device == "cpu"
         self._threads = (threads or available_cores()) if on_cpu else 1
-        self._largest_share = _CPU_SHARE if on_cpu else None
+        self._block = _CPU_BLOCK if on_cpu else None
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
 
-    def map(self, records: int, work: Callable[[slice], np.ndarray]) -> np.ndarray:
-        """What `work` makes of each share of the records, one after another in one array."""
-        share = min(-(-records // self._threads), self._largest_share or records)
-        tasks = [
-            self._executor().submit(work, slice(first, min(first + share, records)))
-            for first in range(0, records, share)
-        ]
-        try:
-            return np.concatenate([task.result() for task in tasks])
-        except BaseException:
-            for task in tasks:  # or an interrupted process would end only when all of them are done
-                task.cancel()
-            raise
+    def blocks(self, records: int) -> list[slice]:
+        """The records in parts that a session runs best."""
+        return _parts(records, self._block or records)
+
+    def begin(
+        self,
+        records: int,
+        work: Callable[[slice], np.ndarray],
+        finish: Callable[[np.ndarray], Made],
+        *,
+        blocks: int = _CPU_BLOCKS,
+    ) -> Begun[Made]:
+        """Lets the threads make all records.
+
+        Args:
+            records: number of them.
+            work: makes some of them, a row each.
+            finish: turns all rows into the result, in the thread that asks for it.
+            blocks: that a thread takes at a time, at most.
+        """
+        share = min(-(-records // self._threads), blocks * (self._block or records))
+        return Begun(lambda: [self._executor().submit(work, part) for part in _parts(records, share)], finish)
 
     def _executor(self) -> ThreadPoolExecutor:
         """The threads; new ones in a forked process, which inherits none."""
         if self._pool is None or self._pool[0] != os.getpid():
             self._pool = os.getpid(), ThreadPoolExecutor(self._threads)
         return self._pool[1]
+
+
+def in_turn(begun: Iterable[Begun[Made]]) -> Iterator[Made]:
+    """The results, in order; while one is in use, the threads are at work on the next.
+
+    When the iteration is left early, what was begun beyond it is cancelled.
+    """
+    waiting: deque[Begun[Made]] = deque()
+    try:
+        for work in begun:
+            waiting.append(work)
+            if len(waiting) > 1:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for work in waiting:
+            work.cancel()
+
+
+@contextmanager
+def stopped(results: Iterable[Made]) -> Iterator[Iterable[Made]]:
+    """Results of which none are at work any more once the block is left.
+
+    When an exception leaves it, its traceback keeps the iteration alive; the process would end only when what was begun
+    is done.
+    """
+    try:
+        yield results
+    finally:
+        close = getattr(results, "close", None)  # iterators of plugins need have none
+        if close is not None:
+            close()
+
+
+def _parts(records: int, size: int) -> list[slice]:
+    return [slice(first, min(first + size, records)) for first in range(0, records, size)]

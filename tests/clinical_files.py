@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import re
 import struct
+import textwrap
 from binascii import crc_hqx
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,41 @@ def muse_xml(counts: np.ndarray, rate: int = 500, step: str = "4.88", unit: str 
         "</RestingECGMeasurements><Waveform><WaveformType>Rhythm</WaveformType>"
         f"<SampleBase>{rate}</SampleBase><SampleExponent>0</SampleExponent>{leads}</Waveform></RestingECG>"
     ).encode()
+
+
+def muse_export(counts: np.ndarray, median: np.ndarray) -> str:
+    """GE MUSE as the system exports it: a document type, median beats before the rhythm, base64 in short lines."""
+    rhythm, beats = (muse_xml(row).decode() for row in (counts, median))
+    start = beats.index("<Waveform>")
+    median_beats = beats[start : beats.index("</RestingECG>")].replace("Rhythm", "Median")
+    text = rhythm.replace("<Waveform>", median_beats + "<Waveform>", 1)
+    head = '<!DOCTYPE RestingECG SYSTEM "restecg.dtd"><RestingECG><MuseInfo><MuseVersion>9.0.7</MuseVersion></MuseInfo>'
+    text = text.replace("<RestingECG>", head, 1)
+    return re.sub(r"(?<=<WaveFormData>)[^<]+", lambda data: "\n".join(textwrap.wrap(data[0], 76)), text)
+
+
+def cardiosoft_xml(counts: np.ndarray, rate: int = 500, step: str = "5", unit: str = "uVperLsb") -> bytes:
+    """GE CardioSoft: median beats, and a rhythm strip of int16 counts, shape (12, samples), in lines of 20 numbers."""
+
+    def waves(rows: np.ndarray) -> str:
+        return (
+            f'<NumberOfLeads>12</NumberOfLeads><SampleRate units="Hz">{rate}</SampleRate>'
+            f'<Resolution units="{unit}">{step}</Resolution>'
+            + "".join(
+                f'<WaveformData lead="{lead}">\t'
+                + ",\n".join(",".join(map(str, row[i : i + 20].tolist())) for i in range(0, len(row), 20))
+                + "</WaveformData>\n"
+                for lead, row in zip(LEADS, rows)
+            )
+        )
+
+    return (
+        '<?xml version="1.0" encoding="ISO-8859-1" ?><CardiologyXML><ObservationType>RestECG</ObservationType>'
+        '<PatientInfo><PID>12345</PID><Age units="YEARS">53</Age><Gender>MALE</Gender></PatientInfo>'
+        '<RestingECGMeasurements><VentricularRate units="BPM">50</VentricularRate><MedianSamples>'
+        f"{waves(counts[:, :30] // 2)}</MedianSamples></RestingECGMeasurements><StripData>{waves(counts)}</StripData>"
+        "</CardiologyXML>"
+    ).encode("latin-1")
 
 
 def sierra_xml(

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 import ecgsdk
 from ecgsdk.batch import ECGBatch
 from ecgsdk.generator import integrate
+from ecgsdk.models import find_model
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 SCRIPTS = ("conditions.py", "intervals_ludb.py", "overfitted.py", "peers.py", "speed.py", "steps.py")
@@ -117,6 +118,49 @@ def test_size_of_an_environment_leaves_pip_out(tmp_path):
         (packages / name).write_bytes(bytes(size))
     assert installed_size(tmp_path) == 3.5
     assert 10e6 < greatest_resident_size() < 20e9
+
+
+def test_operations_are_those_of_products_and_convolutions():
+    onnx = pytest.importorskip("onnx")
+    from operations import graph_operations
+
+    text = """
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[records, 3, 10] x, float[5, 3, 3] w, float[10, 4] m) => (float[records, 5, 4] y) {
+            made = Conv <pads = [1, 1]> (x, w)
+            active = Relu (made)
+            y = MatMul (active, m)
+        }
+    """
+    graph = onnx.parser.parse_model(text).SerializeToString()
+    assert graph_operations(graph) == 2 * 5 * 3 * 3 * 10 + 2 * 5 * 10 * 4
+
+
+def test_operations_of_the_shipped_model_are_counted():
+    pytest.importorskip("onnx")
+    from operations import record_operations
+
+    model = find_model()
+    one, two = (record_operations(model, steps=n, guidance=1.0, sampling_rate=100.0) for n in (2, 3))
+    decoder = record_operations(model, steps=0, guidance=1.0, sampling_rate=100.0)
+    assert two - one == pytest.approx((one - decoder) / 2)
+    assert 100e6 < decoder < 300e6  # a Bi-LSTM, 14 convolutions and the rhythm
+
+
+def test_figures_of_speed_stand_beside_their_bounds():
+    from speed import table
+
+    figures = {"help_s": 0.2, "written_per_s_100": 450.0, "made_per_s_100": 500.0, "written_per_s_500": 200.0,
+               "writer_factor_100_hdf5": 1.1, "peak_memory_mb_100_2000": 180.0}  # fmt: skip
+    _, _, *lines = table(figures).splitlines()
+    assert lines == [
+        "| `ecgsdk --help` (s) | 0.2 | ≤ 0.15 | **no** |",
+        "| records/s made and written to HDF5, 100 Hz | 450 | ≥ 400 | yes |",
+        "| records/s made, 100 Hz | 500 |  |  |",
+        "| records/s made and written to HDF5, 500 Hz | 200 | ≥ 250 | **no** |",
+        "| made and written / made, 100 Hz, hdf5 | 1.1 | ≤ 1.25 | yes |",
+        "| peak memory, 2000 records, 100 Hz (MB) | 180 | ≤ 200 | yes |",
+    ]
 
 
 def test_peers_stand_below_ours_with_the_ratios():

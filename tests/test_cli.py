@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import click
 import numpy as np
@@ -41,6 +42,7 @@ class FakeGenerator:
     """Flat ECGs; what was asked of it is kept in `asked`."""
 
     card: FakeCard = field(default_factory=FakeCard)
+    accompanies: bool = True
     device: str = "cpu"
     sampling_rates: tuple[float, ...] = (100.0, 500.0)
     asked: dict = field(default_factory=dict)
@@ -71,6 +73,10 @@ class FakeWriter:
     def open(self, path, format=None, **rest):
         self.opened.update(path=path, format=format, **rest)
         return self
+
+    @property
+    def header(self):
+        return SimpleNamespace(sampling_rate=self.opened["sampling_rate"])
 
     def write(self, batch):
         self.records += zip(batch.identifiers, batch.conditions)
@@ -209,6 +215,22 @@ def test_rows_of_a_file(library, tmp_path):
     result = run("generate", "--conditions", path, "-o", "x.npz", "-n", 4)
     assert result.exit_code == 1
     assert result.stderr == "error: 4 records asked for from record 0 on, but the cohort has 3 in all\n"
+
+
+def test_accompanying_statements(library):
+    assert run("generate", "--group", "lvh", "--accompanied", "-o", "x.h5").exit_code == 0
+    assert library.generator.asked["accompanied"] is True
+    result = run("generate", "--accompanied", "-n", 2, "-o", "x.h5", "--json", "--age", 50)
+    assert json.loads(result.stdout)["accompanied"] is True
+    assert library.writer.records[1:] == [(str(i), Condition(age=50.0)) for i in range(2)]
+
+
+def test_a_generator_that_does_not_know_them_is_asked_for_none(library):
+    library.generator.accompanies = False
+    result = run("generate", "--group", "lvh", "--accompanied", "-o", "x.h5")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "small does not know which statements occur together; leave --accompanied out" in result.stderr
+    assert library.writer.records == []
 
 
 def test_the_summary_as_json(library):
@@ -354,11 +376,11 @@ def test_plot(monkeypatch):
     result = run("plot", "afib.h5", "--record", 4, "--record", 2, "-o", "x.pdf", "--force")
     assert result.stdout == "drew records 4, 2 of afib.h5 to x.pdf\n"
     run("plot", "afib.h5", "-o", "y.png", "--leads", "i,V1,avf", "--seconds", 2.5, "--columns", 2)
-    usual = {"leads": ["II"], "seconds": 10, "columns": 1, "overwrite": False}
+    asked = {"leads": ["I", "V1", "aVF"], "seconds": 2.5, "columns": 2}
     assert drawn == [
-        ("afib.h5", "afib.svg", (0,), usual),
-        ("afib.h5", "x.pdf", (4, 2), {**usual, "overwrite": True}),
-        ("afib.h5", "y.png", (0,), {**usual, "leads": ["I", "V1", "aVF"], "seconds": 2.5, "columns": 2}),
+        ("afib.h5", "afib.svg", (0,), {"overwrite": False}),
+        ("afib.h5", "x.pdf", (4, 2), {"overwrite": True}),
+        ("afib.h5", "y.png", (0,), {**asked, "overwrite": False}),
     ]
 
 

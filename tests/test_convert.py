@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from clinical_files import muse_xml
 
 from ecgsdk.batch import ECGBatch
-from ecgsdk.conversion import convert, interrupted_conversions
+from ecgsdk.conversion import convert
 from ecgsdk.errors import DataError, WriteError
 from ecgsdk.readers import ECGSource, read_ecgs
 from ecgsdk.writers import open_writer
@@ -45,8 +45,8 @@ def test_there_and_back_nothing_is_lost(request, tmp_path: Path, format: str, ki
     batch: ECGBatch = request.getfixturevalue(kind)
     first = written(batch, tmp_path / "first.npz")
     there, back = tmp_path / FORMATS[format], tmp_path / "back.npz"
-    assert run("convert", first, "-o", there, "--format", format, "--quiet").output == ""
-    assert convert(read_ecgs(there), back) == len(batch)
+    assert run("convert", first, "-o", there, "--format", format, "--keep-rate", "--quiet").output == ""
+    assert convert(read_ecgs(there), back).total == len(batch)
     source, asked = read_ecgs(back), read_ecgs(first)
     assert (source.identifiers, source.conditions, source.provenance) == (
         batch.identifiers,
@@ -91,6 +91,18 @@ def test_a_hospitals_folder_becomes_one_file(tmp_path: Path) -> None:
     facts = json.loads(result.stdout)
     assert (facts["records"], facts["synthetic"], facts["sampling_rate"], facts["samples"]) == (3, False, 100, 100)
     assert read_ecgs(tmp_path / "x.h5").identifiers == ("ecg0", "ecg1", "ecg2")
+
+
+def test_the_summary_has_the_rate_and_length_of_the_output(real_batch: ECGBatch, tmp_path: Path) -> None:
+    pytest.importorskip("pydicom")
+    path = written(real_batch, tmp_path / "x.h5")
+    for options, expected in (((), (500, 5000)), (("--keep-rate",), (100, 1000))):
+        output = tmp_path / f"d{len(options)}"
+        facts = json.loads(
+            run("convert", path, "-o", output, "--format", "dicom", *options, "--json").stdout.splitlines()[-1]
+        )
+        found = read_ecgs(output)
+        assert (facts["sampling_rate"], facts["samples"]) == (found.sampling_rate, found.samples) == expected
 
 
 def test_the_summary_says_what_made_synthetic_ecgs(synthetic_batch: ECGBatch, tmp_path: Path) -> None:
@@ -145,6 +157,7 @@ def test_what_is_read_is_not_replaced(command: str, real_batch: ECGBatch, tmp_pa
         (folder / "000002.edf", folder, "holds what is read"),
         (tmp_path / "link" / "000002.edf", folder, "holds what is read"),
         (folder, folder / "000002.edf", "lies in what is read"),
+        (folder, folder / "new" / "records", "lies in what is read"),
         (tmp_path / "w" / ".." / "w", tmp_path, "holds what is read"),
     ]:
         result = run(command, source, "-o", output, "--format", "edf", "--force")
@@ -153,11 +166,29 @@ def test_what_is_read_is_not_replaced(command: str, real_batch: ECGBatch, tmp_pa
     assert contents(folder) == before
 
 
-def test_a_new_name_in_the_folder_that_is_read_replaces_nothing(real_batch: ECGBatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["x.h5", "x"])
+def test_what_appears_meanwhile_is_not_replaced(real_batch: ECGBatch, tmp_path: Path, name: str) -> None:
+    facts = {"sampling_rate": 100, "total": len(real_batch), "provenance": None}
+    format = None if "." in name else "wfdb"
+    other = written(real_batch[0], tmp_path / f"other-{name}", format)
+    late = open_writer(tmp_path / name, format, **facts)
+    late.__enter__()
+    late.write(real_batch)
+    other.rename(tmp_path / name)
+    with pytest.raises(WriteError, match="exists already"):
+        late.__exit__(None, None, None)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert len(read_ecgs(tmp_path / name)) == 1
+
+
+def test_the_folder_that_is_read_takes_no_new_file(real_batch: ECGBatch, tmp_path: Path) -> None:
     folder = written(real_batch, tmp_path / "w", "wfdb")
-    assert convert(read_ecgs(folder), folder / "x.h5") == 6
-    with pytest.raises(WriteError, match="x.h5 lies in what is read, .*w, and is not overwritten; choose another name"):
-        convert(read_ecgs(folder), folder / "x.h5", overwrite=True)
+    before = contents(folder)
+    for overwrite in (False, True):
+        with pytest.raises(WriteError, match="x.h5 lies in what is read, .*w; choose a place outside of it"):
+            convert(read_ecgs(folder), folder / "x.h5", overwrite=overwrite)
+    assert contents(folder) == before
+    assert convert(read_ecgs(folder), tmp_path / "x.h5").total == 6
 
 
 def test_an_ecg_in_other_units_is_not_clipped(real_batch: ECGBatch, tmp_path: Path) -> None:
@@ -187,14 +218,13 @@ def test_a_record_that_cannot_be_read_leaves_nothing(synthetic_batch: ECGBatch, 
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.npz"]
 
 
-def test_a_killed_conversion_is_begun_again_and_this_is_said(synthetic_batch: ECGBatch, tmp_path: Path) -> None:
+def test_a_part_of_another_machine_is_left_and_named(synthetic_batch: ECGBatch, tmp_path: Path) -> None:
     path = written(synthetic_batch, tmp_path / "x.h5")
     left = tmp_path / ".w.part-99"
     left.mkdir()
-    assert interrupted_conversions(tmp_path / "w") == (left,)
     result = run("convert", path, "-o", tmp_path / "w", "--format", "wfdb")
     assert result.exit_code == 0
-    assert f"warning: {left} is left from a conversion that did not end; this one begins again" in result.stderr
+    assert f"warning: {left} is left from a process that may still run" in result.stderr
     assert len(read_ecgs(tmp_path / "w")) == 5
     assert left.is_dir()
 
@@ -212,7 +242,7 @@ def test_no_more_than_a_few_records_are_in_memory(tmp_path: Path, monkeypatch: p
 
     source = ECGSource("long", 500.0, 2_000, (Condition(),) * 20, tuple(map(str, range(20))), (None,) * 20, read)
     done: list[int] = []
-    assert convert(source, tmp_path / "x.h5", advance=done.append) == sum(done) == 20
+    assert convert(source, tmp_path / "x.h5", advance=done.append).total == sum(done) == 20
     assert largest * 12 * 2_000 * 4 <= 1 << 20
 
 

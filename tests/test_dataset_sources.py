@@ -129,6 +129,13 @@ def test_more_records_change_none_of_the_first(folder):
     assert choose(folder, per_group=3).ecgs.identifiers == choose(folder, per_group=6).ecgs.identifiers[:18]
 
 
+def test_the_heart_rate_is_measured_where_no_file_says_it(folder, built):
+    assert [c.heart_rate for c in choose(folder).ecgs.conditions] == [75.0] * 24
+    with (built / "records.csv").open(newline="") as file:
+        assert {row["heart_rate_bpm"] for row in csv.DictReader(file)} == {"75"}
+    assert {c.heart_rate for c in ecgsdk.read_ecgs(built / "ecg.h5").conditions} == {75.0}
+
+
 def test_another_seed_chooses_in_another_order(folder):
     assert choose(folder, seed=3).ecgs.identifiers != choose(folder, seed=4).ecgs.identifiers
 

@@ -160,6 +160,17 @@ def test_missing_samples_are_missing_on_the_page(tmp_path):
     assert (np.delete(values, 3, axis=0) != MISSING).all()
 
 
+def test_missing_samples_stay_missing_at_a_lower_rate(tmp_path):
+    fast = replace(groups(1, samples=5000), sampling_rate=500.0)
+    fast.signals[:] = 0.4
+    fast.signals[0, 3, 1000:1500] = np.nan
+    page = page_of(tmp_path, fast)
+    (ecg,) = data(page)["ecgs"]
+    row = unpacked(ecg["signals"], 12, ecg["samples"])[3]
+    assert np.flatnonzero(row == MISSING).tolist() == list(range(500, 750))
+    assert np.abs(row[row != MISSING] - 400).max() <= 2, "nothing rings beside the gap"
+
+
 def test_the_page_may_run_its_own_script_and_load_nothing(tmp_path, synthetic_batch):
     page = page_of(tmp_path, synthetic_batch)
     policy = html.unescape(re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)[1])

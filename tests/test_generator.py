@@ -93,12 +93,29 @@ def test_guidance_and_steps_change_the_record_and_stand_in_the_provenance(genera
         other, _ = made(generator, cohort("lvh"), 2, seed=8, **options)
         assert np.abs(other - plain).max() > 0.02
     provenance = generator.provenance(seed=8, guidance=2.0)
-    assert (provenance.guidance, provenance.steps) == (2.0, generator.card.steps)
+    assert (provenance.guidance, provenance.steps) == (2.0, generator.card.most_steps)
+
+
+def test_the_distilled_flow_ends_near_where_the_flow_does(generator):
+    one, many = (made(generator, cohort("norm", "lbbb", "rbbb"), 12, seed=8, steps=steps)[0] for steps in (1, 6))
+    assert not np.array_equal(one, many)
+    for a, b in zip(one, many):
+        assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("rate", [250.0, 500.0])
+def test_higher_rates_show_the_same_ecg(generator, rate):
+    at_100, _ = made(generator, cohort("norm"), 2, seed=8)
+    batch = next(generator.generate(cohort("norm"), 2, seed=8, sampling_rate=rate))
+    assert batch.sampling_rate == rate
+    assert batch.signals.shape == (2, 12, 10 * rate)
+    factor = int(rate / 50)
+    assert np.corrcoef(batch.signals[..., ::factor].ravel(), at_100[..., ::2].ravel())[0, 1] > 0.95
 
 
 def test_what_the_model_cannot_make_is_refused_before_anything_is_made(generator):
-    with pytest.raises(ecgsdk.ConditionError, match="makes 100 Hz, not 250"):
-        generator.generate(cohort("norm"), 1, sampling_rate=250)
+    with pytest.raises(ecgsdk.ConditionError, match="makes 100, 500, 250 Hz, not 125"):
+        generator.generate(cohort("norm"), 1, sampling_rate=125)
     with pytest.raises(ecgsdk.ConditionError, match="age 5 is outside"):
         generator.generate(cohort("norm", age=5.0), 1)
 
@@ -134,7 +151,7 @@ def test_a_failing_share_stops_the_ones_behind_it(monkeypatch):
     one = ecgsdk.load_generator(threads=1)
     begun = []
 
-    def fail(conditions, indices, provenance):
+    def fail(conditions, indices, *options):
         begun.append(indices)
         raise MemoryError("no more")
 

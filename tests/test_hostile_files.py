@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from clinical_files import aecg_xml, muse_xml, scp_bytes, sierra_xml
+from clinical_files import aecg_xml, cardiosoft_xml, muse_xml, scp_bytes, sierra_xml
 
 from ecgsdk.batch import ECGBatch, Provenance
 from ecgsdk.conditions import Condition
@@ -35,6 +35,7 @@ CLINICAL = {
     "muse.xml": partial(muse_xml, to_eight(COUNTS)),
     "sierra.xml": partial(sierra_xml, COUNTS),
     "aecg.xml": partial(aecg_xml, COUNTS),
+    "cardiosoft.xml": partial(cardiosoft_xml, COUNTS),
     "x.scp": partial(scp_bytes, COUNTS),
 }
 PACKAGES = {"x.parquet": "pyarrow", "x.dcm": "pydicom", "x.edf": "edfio", **dict.fromkeys(CLINICAL, "ecgdatakit")}
@@ -156,7 +157,7 @@ def test_xml_entities_are_refused(tmp_path: Path, name: str, entities: str) -> N
     refused(path, "entit")
 
 
-@pytest.mark.parametrize("root", ["restingecgdata", "RestingECG", "AnnotatedECG"])
+@pytest.mark.parametrize("root", ["restingecgdata", "RestingECG", "AnnotatedECG", "CardiologyXML"])
 def test_deep_xml_is_refused(tmp_path: Path, root: str) -> None:
     pytest.importorskip("ecgdatakit")
     deep = "<component><series><component>" * 1_500

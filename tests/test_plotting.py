@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+import zlib
+from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,7 +18,7 @@ from ecgsdk.batch import ECGBatch, Provenance
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import DataError, RuntimeSetupError, WriteError
 from ecgsdk.leads import LEADS
-from ecgsdk.paper import Scale
+from ecgsdk.paper import Scale, text_width
 from ecgsdk.plotting import plot_file, plot_pair, plot_record, plot_records, save_figure
 from ecgsdk.readers.source import ECGSource
 from ecgsdk_cli.main import main
@@ -124,8 +128,63 @@ def test_trace_and_calibration_pulse_have_speed_and_gain(speed, gain):
         x, y = pulse.get_xdata(), pulse.get_ydata()
         assert (x[3] - x[2], np.ptp(y)) == pytest.approx((0.2 * speed, gain))
         assert x[-1] < rhythm.get_xdata()[0]
-    assert f"{speed:g} mm/s · {gain:g} mm/mV · 100 Hz" in texts(figure)
+    assert f"{speed:g} mm/s · {gain:g} mm/mV · 100 Hz · first 5 s of 10 s" in texts(figure)
     assert size_mm(figure) == pytest.approx((297, 210))
+
+
+def in_pdf(path):
+    """Polylines of the page, in millimetres."""
+    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", path.read_bytes(), re.DOTALL)
+    inflated = []
+    for stream in streams:
+        with suppress(zlib.error):
+            inflated.append(zlib.decompress(stream).decode("latin-1"))
+    drawing = max(inflated, key=lambda text: text.count(" l\n"))
+    for path_text in re.findall(r"((?:[-\d.]+ [-\d.]+ [ml]\n)+)\s*S\n", drawing):
+        yield np.array([line.split()[:2] for line in path_text.splitlines()], float) / 72 * 25.4
+
+
+def in_svg(path):
+    """Polylines of the page, in millimetres; upwards is positive."""
+    for path_text in re.findall(r'<path d="([^"]*)"', path.read_text(encoding="utf-8")):
+        points = re.findall(r"[ML] ([-\d.]+) ([-\d.]+)", path_text)
+        yield np.array(points, float).reshape(-1, 2) * (1, -1) / 72 * 25.4
+
+
+@pytest.mark.parametrize(("suffix", "lines_in"), [("pdf", in_pdf), ("svg", in_svg)])
+@pytest.mark.parametrize(("speed", "gain"), [(25.0, 10.0), (50.0, 20.0), (25.0, 5.0)])
+def test_the_file_itself_measures_true_millimetres(tmp_path, suffix, lines_in, speed, gain):
+    drawn = batch()
+    drawn.signals[:] = (np.arange(1000) // RATE % 2)[None, None]
+    save_figure(plot_record(drawn, scale=Scale(speed, gain)), tmp_path / f"a.{suffix}")
+    lines = [line for line in lines_in(tmp_path / f"a.{suffix}") if len(line)]
+    pulses = [line for line in lines if len(line) == 6]
+    assert len(pulses) == 4
+    for pulse in pulses:
+        assert np.ptp(pulse[1:5], axis=0) == pytest.approx((0.2 * speed, gain), abs=0.01)
+    rhythm = max(lines, key=lambda line: np.ptp(line[:, 0]) * (len(line) > 6))
+    edges = rhythm[:-1][np.abs(np.diff(rhythm[:, 1])) > gain / 2]
+    assert np.diff(edges[:, 0]) == pytest.approx(np.full(8, speed), abs=0.02)
+    assert np.ptp(rhythm[:, 1]) == pytest.approx(gain, abs=0.01)
+    upright = {round(line[0, 0], 2) for line in lines if len(line) == 2 and np.ptp(line[:, 1]) > 100}
+    assert np.diff(sorted(upright)) == pytest.approx(np.full(len(upright) - 1, 1.0), abs=0.02)
+
+
+def test_calibration_pulses_stay_in_their_rows():
+    figure = plot_record(batch(amplitude=0.2), layout="12x1", scale=Scale(gain=20.0))
+    top = np.array(figure.axes[0].collections[0].get_segments())[..., 1].max()
+    pulses = [line.get_ydata() for line in figure.axes[0].lines if len(line.get_xdata()) == 6]
+    assert len(pulses) == 12
+    assert pulses[0].max() <= top + 1e-6
+    assert all(upper.min() > lower.max() for upper, lower in pairwise(pulses))
+
+
+def test_no_trace_leaves_its_paper():
+    figure = plot_records(batch(2, amplitude=-1000.0), range(2), leads=("II", "V2"))
+    papers = [np.array(lines.get_segments())[..., 1] for lines in figure.axes[0].collections[::2]]
+    for line, paper in zip(traces(figure)[1::2], papers):
+        clip = line.get_clip_box().transformed(figure.axes[0].transData.inverted())
+        assert (clip.y0, clip.y1) == pytest.approx((paper.min(), paper.max()))
 
 
 def test_ten_seconds_at_50_mm_need_a_longer_page():
@@ -206,6 +265,60 @@ def test_a_sheet_of_records():
     assert all(np.ptp(line.get_ydata()) == pytest.approx(10) for line in traces(figure))
     assert texts(figure).count("SYNTHETIC") == 5
     assert size_mm(figure)[0] == pytest.approx(2 * 10 + 2 * (15 + 100) + 6)
+
+
+def test_leads_lie_at_one_height_side_by_side():
+    records = batch(2)
+    records.signals[1] *= 3
+    baselines = [
+        np.median(line.get_ydata()) for line in traces(plot_records(records, range(2), leads=("II", "V1"), columns=2))
+    ]
+    assert baselines[:2] == pytest.approx(baselines[2:])
+
+
+def test_a_narrow_sheet_names_its_records():
+    said = texts(plot_records(batch(2, provenance=MADE_BY), range(2), columns=2, seconds=3))
+    assert "record r1 · heart rate 60 bpm (asked for 80) · age 63 · sex F" in said
+    assert "small, seed 7, ecgsdk 0.1.0" in said
+
+
+def test_long_and_strange_texts_stay_in_their_room(tmp_path):
+    many = Condition(("AFIB", "LVH", "CLBBB", "LAFB", "MI", "STTC", "PVC", "LAO/LAE", "RAO/RAE", "LPR"))
+    strange = replace(batch(condition=many), identifiers=("Müller\n心电图 $x$ \x00" + "a" * 500,))
+    figure = plot_record(strange)
+    codes, name = (next(text for text in texts(figure) if text.startswith(begin)) for begin in ("AFIB +", "record"))
+    assert codes.endswith(" …")
+    assert name.startswith("record Müller心电图 $x$ aaa")
+    assert name.endswith("a …")
+    assert text_width(name, 3.4) < 70
+    for suffix in ("svg", "png", "pdf"):
+        save_figure(figure, tmp_path / f"a.{suffix}")
+    ElementTree.parse(tmp_path / "a.svg")
+
+
+def test_a_file_tells_its_title(tmp_path):
+    save_figure(plot_record(batch(provenance=MADE_BY)), tmp_path / "a.svg")
+    title = "synthetic ECG: AFIB + LVH, record r0 (small, seed 7, ecgsdk 0.1.0)"
+    assert f"<title>{title}</title>" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+
+
+def test_seconds_beyond_the_record_are_refused():
+    with pytest.raises(DataError, match=r"record r0 has 10 s; 10.1 s of it cannot be drawn: choose other seconds"):
+        plot_record(batch(), seconds=10.1)
+    for seconds in (0.0, -1.0, 0.001, np.nan, np.inf):
+        with pytest.raises(DataError, match="cannot be drawn"):
+            plot_records(batch(), [0], seconds=seconds)
+    assert len(traces(plot_record(batch(seconds=4)))[-1].get_xdata()) == 400
+    assert "25 mm/s · 10 mm/mV · 100 Hz · first 10 s of 60 s" in texts(plot_record(batch(seconds=60)))
+
+
+def test_a_page_too_large_for_any_viewer_is_refused(tmp_path):
+    long = batch(seconds=300)
+    with pytest.raises(DataError, match=r"a page of 7.5 m × 0.2 m is too large, its sides may have 5 m: draw fewer"):
+        plot_record(long, seconds=300)
+    figure = plot_record(batch(seconds=60, amplitude=5.0), layout="12x1", scale=Scale(50.0), seconds=60)
+    with pytest.raises(WriteError, match=r"would have \d+ million pixels; end its name in .svg or .pdf"):
+        save_figure(figure, tmp_path / "a.png")
 
 
 def test_a_sheet_needs_records_and_known_leads():
@@ -364,7 +477,7 @@ def test_what_a_table_does_not_say_is_asked_for(tmp_path):
     assert CliRunner().invoke(main, words).exit_code == 0
     result = CliRunner().invoke(main, [*words, "--beside", str(table), "--force"])
     assert (result.exit_code, result.stderr) == (0, "")
-    assert (tmp_path / "x.svg").read_text(encoding="utf-8").count("record x<") == 2
+    assert (tmp_path / "x.svg").read_text(encoding="utf-8").count(">record x<") == 2
 
 
 def test_options_of_the_command(source, tmp_path):
@@ -380,4 +493,27 @@ def test_options_of_the_command(source, tmp_path):
     assert (tmp_path / "page.svg").read_text(encoding="utf-8").count(">II<") == 2
     result = run(main, ["plot", "five.h5", "-o", output, "--record", "0", "--record", "1", "--beside", "other.h5"])
     assert result.exit_code == 2
-    assert "--beside goes with one --record" in result.stderr
+    assert "--beside is for a page of one --record; several, or --leads, make a sheet" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--beside-record 1", "--beside-record goes with --beside"),
+        ("--columns 2", "--columns is for a sheet; give several --record, or --leads"),
+        ("--leads II --layout 6x2", "--layout is for a page of one --record"),
+        ("--record 0 --record 1 --rhythm V1", "--rhythm is for a page of one --record"),
+        ("--leads V9", "--leads: lead 'V9' is not one of the 12 standard leads"),
+        ("--rhythm none,II", "--rhythm: lead 'none' is not one of the 12"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(source, tmp_path, words, said):
+    result = CliRunner().invoke(main, ["plot", "five.h5", "-o", str(tmp_path / "a.svg"), *words.split()])
+    assert (result.exit_code, said in result.stderr) == (2, True), result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_record_with_leads_of_its_own_is_a_strip(source, tmp_path):
+    words = ["plot", "five.h5", "-o", str(tmp_path / "a.svg"), "--leads", "V1,ii", "--seconds", "2"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    assert re.findall(r">(V1|II|aVR)<", (tmp_path / "a.svg").read_text(encoding="utf-8")) == ["V1", "II"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clinical_files import aecg_xml, muse_xml, scp_bytes, sierra_xml
+from clinical_files import aecg_xml, cardiosoft_xml, muse_export, muse_xml, scp_bytes, sierra_xml
 
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import DataError, RuntimeSetupError
@@ -40,6 +40,7 @@ def test_muse_stores_eight_leads_and_the_others_are_computed(tmp_path: Path) -> 
         ("x.xml", sierra_xml(TWELVE), 5e-3),
         ("x.xml", sierra_xml(TWELVE).decode().replace("UTF-8", "UTF-16").encode("utf-16"), 5e-3),
         ("x.xml", aecg_xml(TWELVE), 2.5e-3),
+        ("x.xml", cardiosoft_xml(TWELVE), 5e-3),
         ("x.scp", scp_bytes(TWELVE), 5e-3),
         ("no-suffix", scp_bytes(TWELVE), 5e-3),
     ],
@@ -48,6 +49,85 @@ def test_twelve_leads_are_taken_as_they_are(tmp_path: Path, name: str, data: byt
     source = read_ecgs(written(tmp_path, name, data))
     assert (source.sampling_rate, source.samples) == (500, 250)
     np.testing.assert_allclose(source.read([0])[0], TWELVE * millivolts, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "condition"),
+    [
+        ((), Condition((), 72.0, 61.0, "F")),
+        (("<PatientAge>61</PatientAge>", "<PatientAge/>"), Condition((), 72.0, None, "F")),
+        (("FEMALE", "UNKNOWN"), Condition((), 72.0, 61.0, None)),
+    ],
+)
+@pytest.mark.parametrize(("name", "encoding"), [("x.xml", "ISO-8859-1"), ("X.XML", "UTF-16"), ("x.txt", "ISO-8859-1")])
+def test_muse_as_the_system_exports_it(tmp_path: Path, name: str, encoding: str, change, condition) -> None:
+    text = muse_export(EIGHT, -EIGHT[:, :60])
+    text = text.replace(*change) if change else text
+    source = read_ecgs(written(tmp_path, name, text.replace("ISO-8859-1", encoding).encode(encoding)))
+    assert source.conditions == (condition,)
+    np.testing.assert_allclose(source.read([0])[0], to_twelve(EIGHT * 4.88e-3), atol=1e-5)
+
+
+_PHILIPS = (
+    '<restingecgdata xmlns="http://www3.medical.philips.com" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+    'xsi:schemaLocation="http://www3.medical.philips.com \nSierraECG.xsd" status="Confirmed" lang="en">'
+)
+_SIGNED = "<signalsigned>"
+_UNKNOWN = (
+    "<internalmeasurements><crossleadmeasurements><meanventrate /><meanqtint>Failed</meanqtint>"
+    "</crossleadmeasurements></internalmeasurements><waveforms>"
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "condition"),
+    [
+        ({}, Condition((), None, 50.0, "M")),
+        # Version 1.03, of HeartStart defibrillators, has the size of a step among the characteristics only.
+        (
+            {
+                "1.04": "1.03",
+                ' resolution="5"': "",
+                "<signalsigned>": f"<signalresolution>5</signalresolution>{_SIGNED}",
+            },
+            Condition((), None, 50.0, "M"),
+        ),
+        # What IntelliSpace translated of another maker's ECG: empty measurements, a date of birth, no sex.
+        (
+            {
+                "SierraECG<": "PhilipsECG<",
+                ' resolution="5"': "",
+                "<signalsigned>": f"<resolution>5.00</resolution>{_SIGNED}",
+                "<years>50</years>": "<dateofbirth>XXXX</dateofbirth>",
+                "Male": "XXXX",
+                "<waveforms>": _UNKNOWN,
+            },
+            Condition(),
+        ),
+    ],
+)
+def test_philips_as_the_devices_export_it(tmp_path: Path, changes: dict[str, str], condition: Condition) -> None:
+    text = sierra_xml(TWELVE).decode().replace("<restingecgdata>", _PHILIPS)
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    source = read_ecgs(written(tmp_path, "x.xml", text.encode()))
+    assert source.conditions == (condition,)
+    np.testing.assert_allclose(source.read([0])[0], TWELVE * 5e-3, atol=1e-5)
+
+
+def test_cardiosofts_strip_counts_and_not_its_median_beats(tmp_path: Path) -> None:
+    source = read_ecgs(written(tmp_path, "x.xml", cardiosoft_xml(TWELVE)))
+    assert source.conditions == (Condition((), 50.0, 53.0, "M"),)
+    for change, message in [
+        ((b"uVperLsb", b"steps"), "a resolution of 5 'steps', which is not understood"),
+        ((b">5</Resolution>", b">0</Resolution>"), "a resolution of 0 'uVperLsb', which is not understood"),
+        ((b">5</Resolution>", b"></Resolution>"), "no resolution; export"),
+        ((b'lead="V2"', b'lead="X"'), "lead V2 missing"),
+        ((b"</StripData>", b"</Strip>"), "damaged, or not a GE CardioSoft XML file"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            read_ecgs(written(tmp_path, "x.xml", cardiosoft_xml(TWELVE).replace(*change)))
 
 
 def test_age_and_sex_of_scp_and_sierra(tmp_path: Path) -> None:

@@ -122,7 +122,9 @@ def test_any_identifier_of_ours_is_read_back(
         (lambda text: text.replace("V3", "W"), "lead V3 missing"),
         (lambda text: text.replace("V3", "V3_uV"), "leads are in different units"),
         (lambda text: "\n", "holds no samples"),
-        (lambda text: text[: len(text) // 2] + "\nwords\n", "damaged, or not a CSV"),
+        (lambda text: text[: len(text) // 2] + "\nwords\n", r"line \d+: column \d+, lead V\d, is (missing|empty)"),
+        (lambda text: text + "1," * 4 + "," + "1," * 6 + "1\n", r"line 42: column 5, lead aVL, is empty; fill the gap"),
+        (lambda text: text + "1," * 4 + "x," + "1," * 6 + "1\n", "lead aVL, has 'x', which is no number"),
         (lambda text: text + "nan," * 11 + "1\n", "lead I has samples that are no numbers"),
         (lambda text: text + "1e999," * 11 + "1\n", "lead I has samples that are no numbers"),
     ],
@@ -173,6 +175,16 @@ def parquet(path: Path, columns: dict[str, list], metadata: dict[str, str] | Non
     made = pyarrow.table({**lists, **columns})
     write_table(made.replace_schema_metadata(metadata), path, row_group_size=2)
     return path
+
+
+@pytest.mark.parametrize(("unit", "millivolts"), [("", 1.0), (" (uV)", 1e-3)])
+def test_tables_that_are_listed_may_have_another_unit(tmp_path: Path, unit: str, millivolts: float) -> None:
+    names = ",".join(f"{lead}{unit}" for lead in INDEPENDENT_LEADS)
+    (tmp_path / "a.csv").write_text(f"{names}\n" + "1,2,3,4,5,6,7,8\n" * 9)
+    (tmp_path / "records.csv").write_text("file,identifier,sampling_rate,synthetic\na.csv,p1,100,false\n")
+    source = read_ecgs(tmp_path)
+    assert (source.identifiers, source.sampling_rate) == (("p1",), 100)
+    np.testing.assert_allclose(source.read([0])[0, :2, 0], np.array([1, 2]) * millivolts)
 
 
 def test_parquet_of_another_program(tmp_path: Path) -> None:

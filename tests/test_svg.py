@@ -11,7 +11,7 @@ from example_report import sample
 
 from ecgsdk.leads import LEADS
 from ecgsdk.validation.report.scales import linear_scale, log_scale, nice_ticks
-from ecgsdk.validation.report.strips import ecg_svg
+from ecgsdk.validation.report.strips import MISSING, ecg_svg
 from ecgsdk.validation.report.svg import chart_svg
 from ecgsdk.validation.results import Chart, Sample, Series
 
@@ -241,6 +241,15 @@ def test_twelve_ecgs_of_twelve_stacked_leads_take_about_a_megabyte(real_batch):
     # Eleven seconds asked of ten: stacked, all samples of all leads are drawn.
     stacked = [Sample("s", "real", "", 101.0, s.leads, s.microvolts) for s in whole]
     assert 2 * sum(len(ecg_svg(one, "id")) for one in stacked) < 1_000_000
+
+
+def test_an_ecg_states_its_true_size_and_leaves_gaps_where_samples_are_missing():
+    sample = Sample("x", "real", "all", 100.0, ("II",), ((0, 100, MISSING, MISSING, 0, 0, 100),))
+    drawing = ET.fromstring(ecg_svg(sample, "id"))
+    _, _, width, height = map(int, drawing.get("viewBox").split())
+    assert (drawing.get("width"), drawing.get("height")) == (f"{width / 20:g}mm", f"{height / 20:g}mm")
+    (trace,) = [path.get("d") for path in drawing.iter() if path.get("class") == "trace"]
+    assert trace.split("M")[2:] == ["200 500l5-20", "220 500l5 0 5-20"]
 
 
 def test_an_ecg_of_no_role_is_not_called_synthetic(real_batch):

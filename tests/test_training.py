@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import ecgsdk
-from ecgsdk.errors import TrainingError, WriteError
+from ecgsdk.errors import ConditionError, TrainingError, WriteError
+from ecgsdk.generator import integrate
+from ecgsdk.quality import quality_steps
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -20,9 +22,10 @@ torch.set_num_threads(1)  # the networks here are tiny: threads would only wait 
 from ecgsdk.training.config import CONFIGS, TrainConfig  # noqa: E402
 from ecgsdk.training.data import fit_for_training, load_prepared, prepare, sampling_weights  # noqa: E402
 from ecgsdk.training.export import export  # noqa: E402
-from ecgsdk.training.flow import drop_conditions  # noqa: E402
-from ecgsdk.training.loop import load_stage  # noqa: E402
+from ecgsdk.training.flow import build_flow, drop_conditions  # noqa: E402
+from ecgsdk.training.loop import load_average, load_stage  # noqa: E402
 from ecgsdk.training.losses import low_pass, spectral_loss  # noqa: E402
+from ecgsdk.training.pairs import _files, at_other_rate  # noqa: E402
 from ecgsdk.training.train import train  # noqa: E402
 
 TINY = replace(
@@ -37,6 +40,9 @@ TINY = replace(
     adversarial_steps=2,
     flow_steps=4,
     flow_batch=4,
+    distil_pairs=8,
+    distil_steps=4,
+    distil_batch=4,
     rhythm_steps=4,
     rhythm_batch=4,
 )
@@ -77,7 +83,7 @@ def test_folds_one_to_eight_train_and_fold_nine_is_held_out(ptbxl, tmp_path):
 
 def test_each_stage_logs_finite_figures(run):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert {row["stage"] for row in rows} == {"rhythm", "autoencoder", "adversarial", "flow"}
+    assert {row["stage"] for row in rows} == {"rhythm", "autoencoder", "adversarial", "flow", "distilled"}
     assert all(np.isfinite(value) for row in rows for key, value in row.items() if key != "stage")
     assert all(row["steps_per_second"] > 0 for row in rows)
 
@@ -100,14 +106,79 @@ def test_an_exported_model_generates(run, tmp_path):
     target = tmp_path / "tiny"
     card = export(run, target, version="0", command="ecgsdk train", device="cpu", steps=3)
     assert card.name == "tiny"
-    assert card.training["steps_done"] == {"autoencoder": 4, "flow": 4, "rhythm": 4, "adversarial": 2}
+    assert card.training["steps_done"] == {"autoencoder": 4, "flow": 4, "rhythm": 4, "adversarial": 2, "distilled": 4}
     assert card.data["records"] == 5
     generator = ecgsdk.load_generator(target)
     batch = next(generator.generate(ecgsdk.Cohort.from_groups(["norm", "lbbb"]), 3, seed=1))
     assert batch.signals.shape == (3, 12, 1000)
-    assert batch.provenance.steps == 3
+    assert batch.provenance.steps == 1
     with pytest.raises(WriteError, match="--force"):
         export(run, target, version="0")
+
+
+def test_one_step_is_the_distilled_flow_and_high_quality_the_flow(run, tmp_path):
+    export(run, tmp_path / "tiny", version="0", steps=3)
+    generator = ecgsdk.load_generator(tmp_path / "tiny")
+    cohort = ecgsdk.Cohort.from_groups(["norm"])
+    assert quality_steps(generator, None) is None
+    assert quality_steps(generator, "standard") is None
+    assert quality_steps(generator, "high") == 3
+    assert generator.provenance(seed=1).steps == 1
+    assert generator.provenance(seed=1, guidance=2.0).steps == 3
+    made = {steps: next(generator.generate(cohort, 1, steps=steps)).signals for steps in (None, 1, 2, 3)}
+    assert np.array_equal(made[None], made[1])
+    assert not np.allclose(made[1], made[3], atol=1e-4)
+    with pytest.raises(ConditionError, match="no guidance"):
+        generator.generate(cohort, 1, steps=1, guidance=2.0)
+
+
+def test_a_run_without_distillation_exports_the_flow_alone(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    (folder / "distilled.pt").unlink()
+    card = export(folder, tmp_path / "plain", version="0", steps=3)
+    assert "distilled" not in card.graphs
+    assert (card.steps, card.high_quality_steps, card.most_steps) == (3, None, 3)
+
+
+def test_pairs_are_the_same_however_often_their_making_is_stopped(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    before = [path.read_bytes() for path in sorted((folder / "pairs").iterdir())]
+    (folder / "pairs" / "0001.npz").unlink()
+    assert not train(folder, stages=["pairs"], device="cpu", max_seconds=-1)
+    with pytest.raises(TrainingError, match="run the pairs stage first"):
+        train(folder, stages=["distilled"], device="cpu")
+    assert train(folder, stages=["pairs"], device="cpu")
+    assert [path.read_bytes() for path in sorted((folder / "pairs").iterdir())] == before
+
+
+def test_pairs_fill_two_files_at_least_of_which_the_last_is_kept_apart():
+    assert [_files(replace(TINY, distil_pairs=n)) for n in (1, 2, 3, 4096, 4097)] == [2, 2, 3, 2, 3]
+
+
+def test_pairs_lead_from_noise_to_where_the_flow_ends(run):
+    with np.load(run / "pairs" / "0000.npz") as stored:
+        pairs = {name: stored[name].astype(np.float32) for name in stored.files}
+    flow = build_flow(TINY)
+    load_average(flow, load_stage(run, "flow"), "flow")
+    flow.eval()
+    given = [torch.from_numpy(pairs[name]) for name in ("condition", "beats")]
+
+    @torch.no_grad()
+    def velocity(state, time):
+        return flow(torch.from_numpy(state), torch.full((len(state),), time), *given).numpy()
+
+    np.testing.assert_allclose(integrate(velocity, pairs["start"], 6), pairs["end"], atol=5e-3)
+
+
+def test_beats_at_another_rate_keep_their_pattern():
+    beats = np.full(48, np.nan, np.float32)
+    beats[:5] = 0.3, 1.3, 1.9, 3.3, 4.3  # a premature beat and its pause
+    slower = at_other_rate(beats, 1.5, 10.0)
+    np.testing.assert_allclose(np.diff(slower)[:5], [1.5, 0.9, 2.1, 1.5, 1.5], rtol=1e-5)
+    assert np.nanmax(slower) < 10 < np.nanmax(slower) + 2.1
+    faster = at_other_rate(beats, 0.5, 10.0)
+    np.testing.assert_allclose(np.diff(faster)[:5], [0.5, 0.3, 0.7, 0.5, 0.5], rtol=1e-5)
+    assert np.nanmax(faster) > 9.3
 
 
 def test_a_checkpoint_of_another_network_is_named(run, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +15,14 @@ from ecgsdk.errors import ConditionError, DataError
 from ecgsdk.leads import to_twelve
 from ecgsdk.readers import ECGSource, read_ptbxl
 from ecgsdk.validation.cache import Cache
-from ecgsdk.validation.datasets import DataSets, Real, askable, from_file, from_synthesiser, open_real
+from ecgsdk.validation.datasets import DataSets, Real, askable, from_file, from_synthesiser, open_real, open_synthetic
 from ecgsdk.validation.progress import no_progress
 from ecgsdk.validation.records import join, load_records
 from ecgsdk.validation.settings import Settings
 from ecgsdk.validation.utility.outcomes import MULTI_LABEL, outcomes
 from ecgsdk.validation.utility.tasks import LABELS, label_matrix, task_rows
 from ecgsdk.validation.utility.trainings import Trainer
+from ecgsdk.writers import open_writer
 
 
 @pytest.fixture
@@ -124,6 +126,7 @@ def test_ages_are_brought_into_what_the_model_learned():
         ({"sections": ("utility", "privcy")}, ConditionError, "privcy.*privacy"),
         ({"protocols": ("tstr", "rttr")}, ConditionError, "rttr"),
         ({"synthetic": "a.h5", "generator": "ptbxl-flow"}, ConditionError, "not both"),
+        ({"synthetic": "a.h5", "steps": 3}, ConditionError, "steps is of a generator.*leave it out"),
         ({"test_folds": (8, 9)}, DataError, "fold 8 is to train and to test on"),
         ({"seeds": 0}, ConditionError, "1 seed"),
     ],
@@ -181,11 +184,58 @@ def test_ecgs_without_folds_are_parted_at_random_and_it_is_said(tmp_path, real_b
     assert "no folds" in real.notes[0]
 
 
-def test_real_ecgs_do_not_pass_for_synthetic_ones(ptbxl_folder):
-    folds = read_ptbxl(ptbxl_folder).folds
-    settings = Settings(real=str(ptbxl_folder), train_folds=(folds[0],), test_folds=(folds[1],))
-    with pytest.raises(DataError, match="does not say which model made it"):
-        from_file(open_real(settings), read_ptbxl(ptbxl_folder), settings, no_progress)
+@pytest.mark.parametrize("stated", [True, False])
+def test_ecgs_that_do_not_say_what_made_them_are_taken(drawn_real, stated):
+    settings = Settings(real="ptb-xl", records=200, task_records=100)
+    made = drawn_source("theirs", 200)
+    if not stated:
+        made = replace(made, conditions=(Condition(),) * len(made))
+    data = from_file(drawn_real, made, settings, no_progress)
+    assert not data.twins
+    assert len(data.synthetic_test) == len(data.matched) == len(set(data.matched))
+    assert len(data.synthetic_train) == 200 - len(data.synthetic_test)
+    assert not set(data.synthetic_train.identifiers) & set(data.synthetic_test.identifiers)
+    assert ("carry no statement" in data.notes[-1]) != stated
+    assert data.members is None
+
+
+def test_real_test_records_do_not_pass_for_synthetic_ones(drawn_real):
+    settings = Settings(real="ptb-xl", records=200, task_records=100)
+    with pytest.raises(DataError, match="real test records are among the synthetic records too"):
+        from_file(drawn_real, drawn_source("test", 90), settings, no_progress)
+
+
+def test_too_few_ecgs_without_statements_are_refused(drawn_real):
+    made = replace(drawn_source("theirs", 30), conditions=(Condition(),) * 30)
+    with pytest.raises(DataError, match="theirs: 15 pairs of a real and a synthetic test record, 20 are needed"):
+        from_file(drawn_real, made, Settings(real="ptb-xl"), no_progress)
+
+
+def test_what_synthetic_ecgs_do_not_say_is_asked_for(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("I,II,V1,V2,V3,V4,V5,V6\n" + "1,2,3,4,5,6,7,8\n" * 9)
+    with pytest.raises(DataError, match="for synthetic ECGs, by converting them first: ecgsdk convert .*x.csv -o"):
+        open_synthetic(Settings(real="ptb-xl", synthetic=str(path)))
+
+
+def test_ecgs_that_say_what_made_them_take_no_other_name(tmp_path, synthetic_batch):
+    path, facts = tmp_path / "x.h5", {"sampling_rate": synthetic_batch.sampling_rate, "total": len(synthetic_batch)}
+    with open_writer(path, provenance=synthetic_batch.provenance, **facts) as writer:
+        writer.write(synthetic_batch)
+    with pytest.raises(ConditionError, match="x.h5 says that tiny made it; leave out the name"):
+        open_synthetic(Settings(real="ptb-xl", synthetic=str(path), name="their GAN"))
+
+
+def test_damaged_real_ecgs_are_left_out_where_that_is_asked_for(tmp_path, real_batch):
+    folder = tmp_path / "real"
+    with ecgsdk.open_writer(folder, "wfdb", sampling_rate=100, total=6, provenance=None) as writer:
+        writer.write(real_batch)
+    (folder / "000002.dat").write_bytes(b"")
+    with pytest.raises(DataError):
+        load_records(open_real(Settings(real=str(folder), seed=3)).train)
+    real = open_real(Settings(real=str(folder), seed=3, skip_damaged=True))
+    assert len(load_records(real.train)) + len(load_records(real.test)) == 5
+    assert [Path(reason.split()[0]).name for reason in real.train.left_out] == ["000002.dat"]
 
 
 def drawn_source(name, n, provenance=None):
@@ -312,7 +362,8 @@ def test_ecgs_made_of_test_records_may_not_train(drawn_real, provenance):
     ("asked", "said"),
     [
         ({"strength": 2.0}, "only a synthesiser such as yoo2023 has a strength"),
-        ({"generator": "yoo2023", "steps": 3}, "yoo2023 is a synthesiser and has no steps"),
+        ({"generator": "yoo2023", "steps": 3}, "yoo2023 is a synthesiser without steps or qualities"),
+        ({"generator": "yoo2023", "quality": "high"}, "yoo2023 is a synthesiser without steps or qualities"),
     ],
 )
 def test_settings_of_the_other_kind_of_model_are_refused(asked, said, ptbxl_folder):

@@ -31,8 +31,8 @@ def clinical(ptbxl_folder: Path) -> ECGBatch:
     return next(read_ptbxl(ptbxl_folder, sampling_rate=500).batches())
 
 
-def write(path: Path, batch: ECGBatch, format: str | None = "dicom") -> Path:
-    facts = {"sampling_rate": batch.sampling_rate, "total": len(batch), "provenance": batch.provenance}
+def write(path: Path, batch: ECGBatch, format: str | None = "dicom", **options: object) -> Path:
+    facts = {"sampling_rate": batch.sampling_rate, "total": len(batch), "provenance": batch.provenance, **options}
     with open_writer(path, format, **facts) as writer:  # type: ignore[arg-type]
         writer.write(batch)
     return path
@@ -102,6 +102,34 @@ def test_the_usual_100_hz_is_an_ambulatory_ecg(tmp_path: Path, synthetic_batch: 
     assert pydicom.dcmread(write(tmp_path / "x", synthetic_batch) / "000000.dcm").SOPClassUID == AMBULATORY
 
 
+@pytest.mark.parametrize("made", [False, True])
+def test_slow_ecgs_become_12_lead_ones_that_say_so(
+    tmp_path: Path, real_batch: ECGBatch, provenance, made: bool
+) -> None:
+    batch = replace(real_batch, provenance=provenance if made else None)
+    lines: list[str] = []
+    path = write(tmp_path / "x", batch, keep_rate=False, tell=lines.append) / "000000.dcm"
+    said = f"{tmp_path / 'x'}: resampled from 100 to 500 Hz, as the format's usual object takes no 100 Hz"
+    assert lines == [f"{said}; keep_rate= (--keep-rate) keeps it"]
+    data = pydicom.dcmread(path)
+    group = data.WaveformSequence[0]
+    assert (data.SOPClassUID, group.SamplingFrequency, group.NumberOfWaveformSamples) == (TWELVE_LEAD, 500, 5000)
+    assert group.WaveformOriginality == "DERIVED"
+    assert {channel.FilterHighFrequency for channel in group.ChannelDefinitionSequence} == {50}
+    described = data.StudyDescription if made else data.SeriesDescription
+    assert described.endswith("12-lead ECG, resampled from 100 to 500 Hz")
+    note = data.WaveformAnnotationSequence[-1].UnformattedTextValue
+    assert note == "This ECG was resampled from 100 to 500 Hz; there is nothing above 50 Hz in it."
+    # Every fifth sample is one that was there before.
+    bound = 2.1 if made else 0.6
+    np.testing.assert_allclose(multiplex_array(data, 0)[::5].T, real_batch.signals[0] * 1000, atol=bound)
+
+
+def test_slow_ecgs_too_long_for_the_12_lead_object_keep_their_rate(tmp_path: Path, synthetic_batch: ECGBatch) -> None:
+    batch = replace(synthetic_batch[:1], signals=np.zeros((1, 12, 3300), dtype=np.float32))
+    assert pydicom.dcmread(write(tmp_path / "x.dcm", batch, None, keep_rate=False)).SOPClassUID == AMBULATORY
+
+
 @pytest.mark.parametrize("rate", [40, 2000])
 def test_rates_that_no_object_takes_are_refused(tmp_path: Path, rate: int) -> None:
     with pytest.raises(WriteError, match=f"cannot write {rate} Hz into .*DICOM holds ECGs of 50 to 1000 Hz; ask for"):
@@ -118,6 +146,15 @@ def test_a_synthetic_ecg_says_so_everywhere(tmp_path: Path, synthetic_batch: ECG
     assert data.WaveformAnnotationSequence[0].UnformattedTextValue == (
         "SYNTHETIC ECG, made by ecgsdk 0.1.0, model tiny, seed 7, record 2; "
         "asked for: AFIB, LVH, 110 bpm, age 81, sex M."
+    )
+
+
+def test_a_resynthesised_ecg_says_what_is_known_of_its_source(tmp_path: Path, synthetic_batch: ECGBatch) -> None:
+    made = Provenance("copyist", "ab" * 32, "0.1.0", seed=7, strength=1.5)
+    data = pydicom.dcmread(write(tmp_path / "records", replace(synthetic_batch, provenance=made)) / "000002.dcm")
+    assert data.WaveformAnnotationSequence[0].UnformattedTextValue == (
+        "SYNTHETIC ECG, made by ecgsdk 0.1.0, model copyist, seed 7, record 2; "
+        "of a real ECG, strength 1.5; known of that ECG: AFIB, LVH, 110 bpm, age 81, sex M."
     )
 
 
@@ -174,7 +211,8 @@ def test_hostile_names_stay_within_their_elements(tmp_path: Path, synthetic_batc
 def test_dciodvfy_finds_no_error(tmp_path: Path, rate: int, ptbxl_folder: Path, provenance: Provenance) -> None:
     batch = next(read_ptbxl(ptbxl_folder, sampling_rate=rate).batches())
     for name, made in (("real", batch), ("synthetic", replace(batch, provenance=provenance))):
-        path = write(tmp_path / name, made) / "000000.dcm"
-        said = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True, check=False).stderr
-        # Synthetic Data (0008,001C) is younger than many an installed dictionary.
-        assert [line for line in said.splitlines() if line.startswith("Error") and "(0008,001c)" not in line] == []
+        for keep_rate in (True, False):
+            path = write(tmp_path / f"{name}{keep_rate}", made, keep_rate=keep_rate) / "000000.dcm"
+            said = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True, check=False).stderr
+            # Synthetic Data (0008,001C) is younger than many an installed dictionary.
+            assert [line for line in said.splitlines() if line.startswith("Error") and "(0008,001c)" not in line] == []

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ecgsdk_cli.options import FoldList, progress_bar, reading_options
+from ecgsdk_cli.options import (
+    FoldList,
+    keep_rate_option,
+    progress_bar,
+    reading_options,
+    skip_damaged_option,
+    told,
+    without_damaged,
+)
 
 if TYPE_CHECKING:
     from ecgsdk.readers import ECGSource
+    from ecgsdk.writers.writer import Header
 
 __all__ = ["command"]
 
@@ -40,33 +49,47 @@ _SUMMARY = "wrote {records} {kind} ECGs of {seconds_each:g} s at {sampling_rate:
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Of each record's beginning; default: all.")
 @click.option("--folds", type=FoldList(), help="Only these folds of PTB-XL.")
 @reading_options
+@skip_damaged_option
+@keep_rate_option
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--quiet", is_flag=True, help="Neither progress nor summary.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as JSON.")
 def command(
-    source: str, output: str, format_name: str | None, force: bool, quiet: bool, as_json: bool, **asked: Any
+    source: str,
+    output: str,
+    format_name: str | None,
+    keep_rate: bool,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+    **asked: Any,
 ) -> None:
     """Convert ECGs between formats, with their identifiers, conditions and origin.
 
-    SOURCE is a PTB-XL folder; a folder, or one file, of WFDB, DICOM, EDF, CSV, GE MUSE XML, Philips Sierra XML, HL7
-    aECG or SCP-ECG records; or an HDF5, NPZ or Parquet file. Real ECGs stay real and synthetic ones synthetic. The
-    output appears when it is complete; a conversion that was interrupted begins again.
+    SOURCE is a PTB-XL folder; a folder, or one file, of WFDB, DICOM, EDF, CSV, HL7 aECG or SCP-ECG records, or XML of
+    GE MUSE, GE CardioSoft or Philips Sierra; or an HDF5, NPZ or Parquet file. Real ECGs stay real and synthetic ones
+    synthetic. The output appears when it is complete. Run again, a conversion into a folder (WFDB, DICOM, EDF, CSV)
+    that was interrupted goes on where it was; one into an HDF5, NPZ or Parquet file begins again, as such a file says
+    only at its end where its records lie.
     """
     import ecgsdk
 
     started = time.perf_counter()
     ecgs = ecgsdk.read_ecgs(source, **asked)
+    if asked["skip_damaged"]:
+        ecgs = without_damaged(ecgs, quiet=quiet)
     try:
-        _convert(ecgs, output, format_name, force=force, quiet=quiet)
+        header = _convert(ecgs, output, format_name, force=force, keep_rate=keep_rate, quiet=quiet)
     except KeyboardInterrupt as error:
-        raise ecgsdk.WriteError(f"interrupted; nothing was written to {output}") from error
+        raise ecgsdk.WriteError(f"interrupted; nothing was written to {output}{_kept(output)}") from error
     facts = {
         "records": len(ecgs),
         "source": source,
         "output": output,
-        "sampling_rate": ecgs.sampling_rate,
-        "samples": ecgs.samples,
+        "sampling_rate": header.sampling_rate,
+        "samples": header.samples,
         "synthetic": ecgs.synthetic,
+        "left_out": len(ecgs.left_out),
         "seconds": round(time.perf_counter() - started, 3),
         **(ecgs.provenance.as_dict() if ecgs.provenance else {}),
     }
@@ -74,14 +97,23 @@ def command(
         click.echo(json.dumps(facts))
     elif not quiet:
         kind = "synthetic" if ecgs.synthetic else "real"
-        click.echo(_SUMMARY.format(kind=kind, seconds_each=ecgs.samples / ecgs.sampling_rate, **facts))
+        click.echo(_SUMMARY.format(kind=kind, seconds_each=header.samples / header.sampling_rate, **facts))
 
 
-def _convert(ecgs: ECGSource, output: str, format_name: str | None, *, force: bool, quiet: bool) -> None:
-    from ecgsdk.conversion import convert, interrupted_conversions
+def _convert(
+    ecgs: ECGSource, output: str, format_name: str | None, *, force: bool, keep_rate: bool, quiet: bool
+) -> Header:
+    from ecgsdk.conversion import convert
 
-    for part in () if quiet else interrupted_conversions(output):
-        left = f"{part} is left from a conversion that did not end"
-        click.echo(f"warning: {left}; this one begins again, and it can be deleted unless it still runs", err=True)
+    tell = told(quiet=quiet)
     with progress_bar(len(ecgs), quiet=quiet) as progress:
-        convert(ecgs, output, format_name, overwrite=force, advance=progress.update)
+        return convert(
+            ecgs, output, format_name, overwrite=force, keep_rate=keep_rate, advance=progress.update, tell=tell
+        )
+
+
+def _kept(output: str) -> str:
+    """What an interruption leaves."""
+    from ecgsdk.conversion import resumable
+
+    return "; the same command goes on where it was" if resumable(output) else ""

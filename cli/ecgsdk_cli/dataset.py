@@ -24,6 +24,7 @@ _BUILD_EPILOG = """\b
 Examples:
   ecgsdk dataset build -o ptbxl-flow-6000/
   ecgsdk dataset build -o small/ --per-group 10 --formats hdf5 --seed 7
+  ecgsdk dataset build -o fine/ --sampling-rate 500
   ecgsdk dataset build -o yoo2023-6000/ --model yoo2023 --real ptb-xl/ --strength 1
 """
 _SUMMARY = (
@@ -45,10 +46,16 @@ def command() -> None:
 @click.option(
     "--seed", type=click.IntRange(0, 2**64 - 1), default=2023, show_default=True, help="Of all that is drawn."
 )
+@click.option(
+    "--alone",
+    is_flag=True,
+    help="Ask a generator for each group's statement alone, without those that occur with it in patients.",
+)
 @click.option("--real", metavar="FOLDER", help="PTB-XL, for a model that starts from real ECGs.")
 @click.option(
     "--strength", type=click.FloatRange(min=0), help="How far from the real ECG; for a model that starts from one."
 )
+@click.option("--sampling-rate", type=float, metavar="HZ", help="One of a generator's rates; default: 100.")
 @click.option("--formats", type=NameList(), default="hdf5,wfdb", show_default=True, help="One or both of them.")
 @click.option(
     "--test-share",

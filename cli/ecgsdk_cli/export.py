@@ -14,6 +14,7 @@ __all__ = ["command"]
 _EPILOG = """\b
 Examples:
   ecgsdk export run/ -o my-model/ --model-version 1
+  ecgsdk export run/ -o my-model/ --kind upsampler       # adds 500 and 250 Hz to that model
   ecgsdk export run/ -o my-synthesiser/ --kind synthesiser --noise-level 0.1
 """
 
@@ -22,13 +23,23 @@ Examples:
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Model folder to write.")
 @click.option(
-    "--kind", type=click.Choice(["generator", "synthesiser"]), default="generator", show_default=True, help="Of model."
+    "--kind",
+    type=click.Choice(["generator", "synthesiser", "upsampler"]),
+    default="generator",
+    show_default=True,
+    help="Of model; an upsampler becomes part of a generator's model folder.",
 )
 @click.option("--model-version", default="1", show_default=True, help="The model's version, for its card.")
 @click.option("--description", default="", help="One line for the card.")
 @click.option("--trained-with", default="", help="The training command, for the card; default: the run's history.")
 @click.option("--trained-on", default="", help="The device trained on, for the card; default likewise.")
-@click.option("--steps", type=click.IntRange(min=1), default=6, show_default=True, help="Default flow evaluations.")
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=6,
+    show_default=True,
+    help="Flow evaluations by default; with a distilled flow, those of --quality high.",
+)
 @click.option(
     "--noise-level", type=click.FloatRange(0, 1, min_open=True), help="Latent noise of a synthesiser at strength 1."
 )
@@ -50,6 +61,9 @@ def command(
     }
     if kind == "generator":
         card = import_training("export").export(folder, output, steps=steps, **card_facts)
+    elif kind == "upsampler":
+        del card_facts["version"], card_facts["description"]
+        card = import_training("upsampler_export").add_upsampler(folder, output, **card_facts)
     elif noise_level is None:
         raise click.UsageError("a synthesiser needs --noise-level")
     else:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ecgsdk_cli.options import NameList, SpanType, progress_bar
+from ecgsdk_cli.options import NameList, SpanType, keep_rate_option, progress_bar, quality_option, told
 
 if TYPE_CHECKING:
     from ecgsdk.batch import Provenance
@@ -26,6 +25,7 @@ Examples:
   ecgsdk generate --groups all -n 6000 -o dataset.h5
   ecgsdk generate --statements CLBBB,MI --heart-rate 50:70 --age 60:85 --sex F -n 20 -o lbbb/ --format wfdb
   ecgsdk generate --conditions cohort.csv --sampling-rate 100 --seed 11 -o cohort.npz
+  ecgsdk generate --accompanied -n 1000 -o mixed.h5
 """
 
 _SUMMARY = (
@@ -45,15 +45,18 @@ class _Options:
     heart_rate: float | Span | None
     age: float | Span | None
     sex: Sex | None
+    accompanied: bool
     n: int | None
     seed: int | None
     start: int
     sampling_rate: float | None
     format_name: str | None
+    keep_rate: bool
     output: str
     model: str | None
     device: str
     threads: int | None
+    quality: str | None
     steps: int | None
     guidance: float | None
     batch_size: int
@@ -71,6 +74,12 @@ class _Options:
 @click.option("--age", type=SpanType(), help="Years; drawn when not given.")
 @click.option("--sex", type=click.Choice(["M", "F"], case_sensitive=False), help="Drawn when not given.")
 @click.option(
+    "--accompanied",
+    is_flag=True,
+    help="Each record also carries further statements, as often as they occur with those asked for in the training "
+    "data; with none asked for, statements are drawn in the mix of the training data.",
+)
+@click.option(
     "-n", "n", type=click.IntRange(1, 10**9), help="Number of records; default: one a group, or each row of the CSV."
 )
 @click.option(
@@ -86,6 +95,7 @@ class _Options:
     metavar="NAME",
     help="hdf5, wfdb, npz, dicom, edf, csv, parquet or a plugin's; default: told by the output's name.",
 )
+@keep_rate_option
 @click.option(
     "-o", "--output", required=True, metavar="PATH", help="File to write; a folder for formats of a file a record."
 )
@@ -96,12 +106,13 @@ class _Options:
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads on the CPU; default: one a core.")
-@click.option("--steps", type=click.IntRange(1, 10_000), help="Flow evaluations; default: the model's.")
+@quality_option
+@click.option("--steps", type=click.IntRange(1, 10_000), help="Flow evaluations, in place of a quality.")
 @click.option("--guidance", type=click.FloatRange(0, 100), help="Guidance weight, 1 is none; default: the model's.")
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
-    default=64,
+    default=32,
     show_default=True,
     help="Records at a time: a matter of memory and speed, the records are the same.",
 )
@@ -111,21 +122,30 @@ class _Options:
 def command(**options: Any) -> None:
     """Make synthetic 12-lead ECGs of the conditions asked for.
 
-    Ask by exactly one of --group, --groups, --statements and --conditions. Record i of a seed is the same record
-    whatever the number, the batch size or the --start.
+    Ask by exactly one of --group, --groups, --statements and --conditions, or by --accompanied alone. Record i of a
+    seed is the same record whatever the number, the batch size or the --start.
     """
     import ecgsdk
+    from ecgsdk.quality import quality_steps
 
     asked = _Options(**options)
+    if asked.quality is not None and asked.steps is not None:
+        raise click.UsageError("--quality stands for a number of steps; give one of --quality and --steps")
     cohort = _cohort(asked)
     total = cohort.count(asked.start, asked.n)
-    seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
+    seed = _fresh_seed() if asked.seed is None else asked.seed
     started = time.perf_counter()
     generator = ecgsdk.load_generator(asked.model, device=asked.device, threads=asked.threads)
+    asked = replace(asked, steps=quality_steps(generator, asked.quality, asked.steps))
     provenance = generator.provenance(seed=seed, steps=asked.steps, guidance=asked.guidance)
+    if asked.accompanied and not getattr(generator, "accompanies", False):
+        raise ecgsdk.ModelError(
+            f"{provenance.model} does not know which statements occur together; leave --accompanied out, or export the "
+            "model again"
+        )
     rate = generator.sampling_rates[0] if asked.sampling_rate is None else asked.sampling_rate
     try:
-        _write(generator, cohort, asked, total, rate, provenance)
+        rate = _write(generator, cohort, asked, total, rate, provenance)
     except KeyboardInterrupt as error:
         raise ecgsdk.WriteError(f"interrupted; nothing was written to {asked.output}") from error
     seconds = time.perf_counter() - started
@@ -137,6 +157,7 @@ def command(**options: Any) -> None:
         "device": getattr(generator, "device", None),
         "seconds": round(seconds, 3),
         "records_per_second": round(total / seconds, 1),
+        **({"accompanied": True} if asked.accompanied else {}),
         **provenance.as_dict(),
     }
     if asked.as_json:
@@ -144,6 +165,12 @@ def command(**options: Any) -> None:
     elif not asked.quiet:
         where = f" on {facts['device']}" if facts["device"] else ""
         click.echo(_SUMMARY.format(where=where, **facts))
+
+
+def _fresh_seed() -> int:
+    import secrets  # brings the whole of cryptographic hashing with it
+
+    return secrets.randbelow(2**31)
 
 
 def _cohort(asked: _Options) -> Cohort:
@@ -157,8 +184,8 @@ def _cohort(asked: _Options) -> Cohort:
         "--conditions": asked.conditions,
     }
     given = [name for name, value in ways.items() if value is not None]
-    if len(given) != 1:
-        said = f"not {' and '.join(given)}" if given else "none was given"
+    if len(given) != 1 and (given or not asked.accompanied):
+        said = f"not {' and '.join(given)}" if given else "none was given, nor --accompanied"
         raise click.UsageError(f"say what to make by one of {', '.join(ways)}; {said}")
     template = Condition(heart_rate=asked.heart_rate, age=asked.age, sex=asked.sex)
     if asked.conditions is not None:
@@ -167,14 +194,18 @@ def _cohort(asked: _Options) -> Cohort:
         return Cohort.from_csv(asked.conditions)
     if asked.statements is not None:
         return Cohort.of(replace(template, statements=asked.statements))
+    if not given:
+        return Cohort.of(template)
     names = (asked.group,) if asked.group is not None else asked.groups or ()
     return Cohort.from_groups(GROUPS if names == ("all",) and asked.groups else names, template)
 
 
 def _write(
     generator: ECGGenerator, cohort: Cohort, asked: _Options, total: int, rate: float, provenance: Provenance
-) -> None:
+) -> float:
+    """Writes the ECGs; returns the sampling rate that they have in the output."""
     import ecgsdk
+    from ecgsdk.workers import stopped
 
     batches = generator.generate(
         cohort,
@@ -185,6 +216,8 @@ def _write(
         steps=asked.steps,
         guidance=asked.guidance,
         batch_size=asked.batch_size,
+        # Only where it is asked for: plugins' generators need not know it.
+        **({"accompanied": True} if asked.accompanied else {}),
     )
     writer = ecgsdk.open_writer(
         asked.output,
@@ -193,8 +226,11 @@ def _write(
         total=total,
         provenance=provenance,
         overwrite=asked.force,
+        keep_rate=asked.keep_rate,
+        tell=told(quiet=asked.quiet),
     )
-    with writer as sink, progress_bar(total, quiet=asked.quiet) as progress:
+    with stopped(batches), writer as sink, progress_bar(total, quiet=asked.quiet) as progress:
         for batch in batches:
             sink.write(batch)
             progress.update(len(batch))
+    return writer.header.sampling_rate

@@ -46,7 +46,8 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(card, indent=2))
         return
-    card.pop("histograms", None)  # of use to programs alone
+    for name in ("histograms", "accompanying"):  # of use to programs alone
+        card.pop(name, None)
     click.echo("\n".join(_lines(card)))
 
 

@@ -13,14 +13,32 @@ from ecgsdk.conditions import format_span, parse_span
 from ecgsdk.errors import ConditionError, RuntimeSetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import ModuleType
 
     from tqdm import tqdm
 
     from ecgsdk.conditions import Span
+    from ecgsdk.readers import ECGSource
 
-__all__ = ["FoldList", "NameList", "SpanType", "Threshold", "import_training", "progress_bar", "reading_options"]
+__all__ = [
+    "FoldList",
+    "NameList",
+    "SpanType",
+    "Threshold",
+    "import_training",
+    "keep_rate_option",
+    "left_out_line",
+    "progress_bar",
+    "quality_option",
+    "reading_options",
+    "skip_damaged_option",
+    "told",
+    "without_damaged",
+]
+
+_NAMED = 3
+"""Records left out that a line names."""
 
 
 class SpanType(click.ParamType):
@@ -108,6 +126,52 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def skip_damaged_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option to leave out what cannot be read, as the argument `skip_damaged`."""
+    return click.option(
+        "--skip-damaged", is_flag=True, help="Leave out records that cannot be read, and name them; default: stop."
+    )(command)
+
+
+def keep_rate_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option to write slow ECGs as they are, as the argument `keep_rate`."""
+    return click.option(
+        "--keep-rate", is_flag=True, help="Into DICOM: ECGs under 200 Hz as Ambulatory ECGs, not at 500 Hz."
+    )(command)
+
+
+def quality_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How much work goes into an ECG, as the argument `quality`."""
+    return click.option(
+        "--quality",
+        type=click.Choice(["standard", "high"]),
+        help="standard, the default: one evaluation of a distilled flow (without guidance); high: the flow in several.",
+    )(command)
+
+
+def without_damaged(source: ECGSource, *, quiet: bool) -> ECGSource:
+    """The records whose signals can be read, all of which are read for that; a line on stderr names the others."""
+    from ecgsdk.readers import without_damaged
+
+    with progress_bar(len(source), quiet=quiet) as progress:
+        source = without_damaged(source, progress.update)
+    if source.left_out:
+        click.echo(left_out_line(source.left_out), err=True)
+    return source
+
+
+def left_out_line(reasons: Sequence[str]) -> str:
+    """How many records were left out, and what is wrong with the first ones."""
+    more = f"; and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
+    count = f"{len(reasons)} record{'s' * (len(reasons) > 1)}"
+    return f"left out {count} that cannot be read: {'; '.join(reasons[:_NAMED])}{more}"
+
+
+def told(*, quiet: bool) -> Callable[[str], None]:
+    """What a writer tells its lines to: stderr, or nothing."""
+    return lambda line: None if quiet else click.echo(line, err=True)
+
+
 def import_training(module: str) -> ModuleType:
     """A module of ecgsdk.training; a missing PyTorch or onnx ends in one line that says what to install."""
     try:
@@ -118,8 +182,23 @@ def import_training(module: str) -> ModuleType:
         raise RuntimeSetupError(f'{error.name} is not installed; run `pip install "ecgsdk[train]"`') from error
 
 
-def progress_bar(total: int, *, quiet: bool) -> tqdm[NoReturn]:
+class _NoBar:
+    """Stands in for a bar that nobody sees: tqdm takes longer to import than a first record to make."""
+
+    def __enter__(self) -> _NoBar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Does nothing."""
+
+    def update(self, n: int) -> None:
+        """Does nothing."""
+
+
+def progress_bar(total: int, *, quiet: bool) -> tqdm[NoReturn] | _NoBar:
     """A bar over ECGs on stderr; none where that is no terminal."""
+    if quiet or not sys.stderr.isatty():
+        return _NoBar()
     from tqdm import tqdm
 
-    return tqdm(total=total, unit=" ECGs", leave=False, disable=quiet or not sys.stderr.isatty())
+    return tqdm(total=total, unit=" ECGs", leave=False)

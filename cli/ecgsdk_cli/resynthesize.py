@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ecgsdk_cli.options import FoldList, progress_bar, reading_options
+from ecgsdk_cli.options import (
+    FoldList,
+    keep_rate_option,
+    progress_bar,
+    reading_options,
+    skip_damaged_option,
+    told,
+    without_damaged,
+)
 
 if TYPE_CHECKING:
     from ecgsdk import ECGBatch
@@ -41,6 +49,8 @@ class _Options:
     input_rate: float | None
     input_unit: str | None
     input_leads: tuple[str, ...] | None
+    skip_damaged: bool
+    keep_rate: bool
     name_sources: bool
     model: str | None
     device: str
@@ -67,6 +77,8 @@ class _Options:
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Drawn and printed when not given.")
 @click.option("--folds", type=FoldList(), help="Only these folds of PTB-XL.")
 @reading_options
+@skip_damaged_option
+@keep_rate_option
 @click.option("--name-sources", is_flag=True, help="Keep the sources' names as identifiers; they may tell who it is.")
 @click.option("--model", metavar="NAME|FOLDER", help="A synthesiser of `ecgsdk models`, or its folder; default: ours.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
@@ -92,14 +104,14 @@ def command(**options: Any) -> None:
     synthesiser = ecgsdk.load_synthesiser(asked.model, device=asked.device, threads=asked.threads)
     source = _source(asked, synthesiser)
     try:
-        _write(synthesiser, source, asked, seed)
+        rate = _write(synthesiser, source, asked, seed)
     except KeyboardInterrupt as error:
         raise ecgsdk.WriteError(f"interrupted; nothing was written to {asked.output}") from error
     seconds = time.perf_counter() - began
     facts = {
         "records": len(source),
         "output": asked.output,
-        "sampling_rate": synthesiser.sampling_rates[0],
+        "sampling_rate": rate,
         "device": synthesiser.device,
         "seconds": round(seconds, 3),
         "records_per_second": round(len(source) / seconds, 1),
@@ -115,7 +127,7 @@ def _source(asked: _Options, synthesiser: Synthesiser) -> ECGSource:
     """The real ECGs; those of PTB-XL as the database has them at the model's rate, others resampled."""
     import ecgsdk
 
-    return ecgsdk.read_ecgs(
+    source = ecgsdk.read_ecgs(
         asked.real,
         sampling_rate=synthesiser.sampling_rates[0],
         seconds=synthesiser.card.seconds,
@@ -123,11 +135,15 @@ def _source(asked: _Options, synthesiser: Synthesiser) -> ECGSource:
         input_rate=asked.input_rate,
         input_unit=asked.input_unit,
         input_leads=asked.input_leads,
+        skip_damaged=asked.skip_damaged,
     )
+    return without_damaged(source, quiet=asked.quiet) if asked.skip_damaged else source
 
 
-def _write(synthesiser: Synthesiser, source: ECGSource, asked: _Options, seed: int) -> None:
+def _write(synthesiser: Synthesiser, source: ECGSource, asked: _Options, seed: int) -> float:
+    """Writes the ECGs; returns the sampling rate that they have in the output."""
     import ecgsdk
+    from ecgsdk.workers import stopped
 
     batches = synthesiser.resynthesize(source, seed=seed, strength=asked.strength, batch_size=asked.batch_size)
     writer = ecgsdk.open_writer(
@@ -137,13 +153,16 @@ def _write(synthesiser: Synthesiser, source: ECGSource, asked: _Options, seed: i
         total=len(source),
         provenance=synthesiser.provenance(seed=seed, strength=asked.strength),
         overwrite=asked.force,
+        keep_rate=asked.keep_rate,
+        tell=told(quiet=asked.quiet),
     )
     done = 0
-    with writer as sink, progress_bar(len(source), quiet=asked.quiet) as progress:
+    with stopped(batches), writer as sink, progress_bar(len(source), quiet=asked.quiet) as progress:
         for batch in batches:
             sink.write(_named(batch, source, done) if asked.name_sources else batch)
             done += len(batch)
             progress.update(len(batch))
+    return writer.header.sampling_rate
 
 
 def _named(batch: ECGBatch, source: ECGSource, first: int) -> ECGBatch:

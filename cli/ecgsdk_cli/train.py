@@ -22,6 +22,7 @@ Examples:
   ecgsdk train ptb-xl/ --run run/ --config gpu           # larger, for a GPU
   ecgsdk train --run run/ --stages flow                  # one stage, from its last checkpoint
   ecgsdk train ptb-xl/ --run run/ --stages prepare,synthesiser
+  ecgsdk train ptb-xl/ --run run/ --stages upsampler     # from PTB-XL's records at 500 Hz
   ecgsdk train ptb-xl/ --run try/ --set flow_steps=200 --set autoencoder_steps=100
 """
 
@@ -37,7 +38,7 @@ Examples:
 @click.option("--max-minutes", type=click.FloatRange(min=0), help="Stop after so long; the same command goes on.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 def command(**options: Any) -> None:
-    """Train a generator, or the synthesiser, on PTB-XL: folds 1 to 8, with fold 9 held out to measure.
+    """Train a generator, its upsampler, or the synthesiser, on PTB-XL: folds 1 to 8, with fold 9 held out to measure.
 
     PTBXL is the folder that PhysioNet publishes. A run that was stopped goes on from its last checkpoint. Only the
     gpu config has the adversarial stage, which gives the decoder the grain of real recordings.

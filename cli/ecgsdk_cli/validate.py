@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ecgsdk.errors import ConditionError, WriteError
-from ecgsdk_cli.options import FoldList, NameList, Threshold, reading_options
+from ecgsdk_cli.options import (
+    FoldList,
+    NameList,
+    Threshold,
+    left_out_line,
+    quality_option,
+    reading_options,
+    skip_damaged_option,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +41,7 @@ Bounds name a figure of report.json (docs/report.md lists them); tstr, trtr, trt
 Examples:
   ecgsdk validate --real ptb-xl/ --out report/
   ecgsdk validate --synthetic dataset.h5 --real ptb-xl/ --out report/
+  ecgsdk validate --synthetic theirs/ --name "their GAN" --real ptb-xl/ --out report/
   ecgsdk validate --generator ptbxl-flow --real ptb-xl/ --classifier minirocket --protocols tstr,trtr --seeds 5 --out r/
   ecgsdk validate --real ptb-xl/ --classifier onnx:model.onnx --sections agreement --out report/
   ecgsdk validate --real ptb-xl/ --out report/ --fail-under tstr=0.85 --fail-over membership_auc_excess=0.05
@@ -43,7 +52,8 @@ _BOUND_MISSED = 3
 
 @click.command("validate", epilog=_EPILOG)
 @click.option("--real", required=True, metavar="PATH", help="Real ECGs: a PTB-XL folder, WFDB records, HDF5 …")
-@click.option("--synthetic", metavar="PATH", help="Synthetic ECGs that were generated before.")
+@click.option("--synthetic", metavar="PATH", help="Synthetic ECGs of any origin, in any format that is read.")
+@click.option("--name", metavar="TEXT", help="What made them, where they do not say it.")
 @click.option("--generator", metavar="NAME|FOLDER", help="Makes twins of the real ECGs; default: the shipped model.")
 @click.option("--out", "-o", required=True, metavar="FOLDER", help="Gets report.html, report.json and cache/.")
 @click.option(
@@ -80,7 +90,9 @@ _BOUND_MISSED = 3
 @click.option("--members", metavar="PATH", help="ECGs the generator was trained on, where its card does not say.")
 @click.option("--sampling-rate", type=click.FloatRange(1, 1e6), metavar="HZ", help="To read the real ECGs at.")
 @reading_options
-@click.option("--steps", type=click.IntRange(1, 10_000), help="Flow evaluations; default: the model's.")
+@skip_damaged_option
+@quality_option
+@click.option("--steps", type=click.IntRange(1, 10_000), help="Flow evaluations, in place of a quality.")
 @click.option("--strength", type=click.FloatRange(min=0), help="Of a synthesiser; default: 1.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--fail-under", type=Threshold(), multiple=True, help="Exit 3 if a figure is lower; repeatable.")
@@ -131,6 +143,8 @@ def _settings(asked: dict[str, Any]) -> Settings:
     from ecgsdk.validation import Settings
     from ecgsdk.validation.utility.roster import check_names
 
+    if asked["quality"] is not None and asked["steps"] is not None:
+        raise click.UsageError("--quality stands for a number of steps; give one of --quality and --steps")
     try:
         settings = Settings(**{**asked, "classifiers": asked["classifiers"] or None})
         check_names(asked["classifiers"], installed_plugins())
@@ -186,6 +200,9 @@ def _print(report: Report, written: Path) -> None:
     failures = sum(len(section.failures) for section in report.sections)
     if failures:
         click.echo(f"{failures} part{'s' * (failures > 1)} could not be measured; the report says why", err=True)
+    for kind, described in (("real", report.real), ("synthetic", report.synthetic)):
+        if described.get("left_out"):
+            click.echo(f"{kind} ECGs: {left_out_line(described['left_out'])}", err=True)
     click.echo(f"wrote {written / 'report.html'} and report.json")
 
 

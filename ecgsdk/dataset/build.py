@@ -18,6 +18,7 @@ from ecgsdk.dataset.readme import FILES, readme
 from ecgsdk.dataset.table import TABLE, columns, write_table
 from ecgsdk.errors import WriteError
 from ecgsdk.readers import read_ecgs
+from ecgsdk.workers import stopped
 from ecgsdk.writers import open_writer
 from ecgsdk.writers.atomic import check_target, discard, publish, staging_path
 
@@ -108,7 +109,7 @@ def _fill(folder: Path, plan: Plan, origin: Origin, progress: Progress) -> tuple
 def _write_ecgs(folder: Path, plan: Plan, origin: Origin, progress: Progress) -> None:
     """One pass over the model's batches, into all formats."""
     facts = {"sampling_rate": origin.sampling_rate, "total": plan.total, "provenance": origin.provenance}
-    with ExitStack() as stack, progress("making ECGs", plan.total) as advance:
+    with stopped(origin.batches), ExitStack() as stack, progress("making ECGs", plan.total) as advance:
         writers = [
             stack.enter_context(open_writer(folder / _PLACES[name], name, **facts))  # type: ignore[arg-type]
             for name in plan.formats

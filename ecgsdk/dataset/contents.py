@@ -81,6 +81,7 @@ class Dataset:
         samples: of each record.
         rows: one for each record, in order.
         patients_known: whether real sources are known by patient; None for a generator.
+        accompanied: whether a generator drew further statements beside the groups'.
         versions: of Python and of the packages that have a part in the bytes.
     """
 
@@ -92,6 +93,7 @@ class Dataset:
     samples: int
     rows: tuple[Row, ...]
     patients_known: bool | None
+    accompanied: bool
     versions: tuple[tuple[str, str], ...]
 
     @property
@@ -134,6 +136,7 @@ def describe_dataset(plan: Plan, origin: Origin, written: ECGSource, progress: P
         samples=written.samples,
         rows=tuple(map(Row, range(plan.total), groups, placed, written.conditions, rates, numbers)),
         patients_known=None if sources is None else sources.patients_known,
+        accompanied=origin.accompanied,
         versions=_versions(),
     )
 

@@ -48,6 +48,7 @@ _PRIVACY = {
     "memorisation_ratio": ("synthetic ECGs that all but copy a training record, %", 2),
     "leak_control_found": ("control: planted copies that the audit finds at 1 % false alarms, %", 1),
 }
+_FROM_PAIRS = ", statements from a model of pairs, where a pair in fewer than five records counts as two or less"
 _SETTINGS = ("steps", "guidance", "strength")
 
 
@@ -80,16 +81,37 @@ def limits(dataset: Dataset) -> list[str]:
             "Records of one source (column source of records.csv) are no independent observations.",
         ]
     else:
-        known = [
-            "No physician has read the ECGs. The labels say what the model was asked for.",
-            "One statement is asked for in each record, and no other is ruled out.",
-        ]
+        known = ["No physician has read the ECGs. The labels say what the model was asked for.", _unsaid(dataset)]
     return [
         *known,
         f"The model knows the patients, devices and reports of its training data alone ({source}), with their biases.",
-        f"At {rate:g} Hz there is nothing above {rate / 2:g} Hz: pacemaker spikes, notches and late potentials suffer.",
+        _finest(dataset),
         f"A record lasts {dataset.samples / rate:g} s: rare beats and slow changes do not show.",
     ]
+
+
+def _finest(dataset: Dataset) -> str:
+    """What the sampling rate does not show."""
+    rate = dataset.sampling_rate
+    if rate > getattr(dataset.card, "decoder_rate", rate):
+        return (
+            "Above 40 Hz an ECG is what an upsampler expects of it below, and drawn noise: do not read pacemaker "
+            "spikes, notches or late potentials from it."
+        )
+    return (
+        f"At {rate:g} Hz there is nothing above {rate / 2:g} Hz: pacemaker spikes, notches and late potentials suffer."
+    )
+
+
+def _unsaid(dataset: Dataset) -> str:
+    """What the statements asked for leave open."""
+    if dataset.accompanied:
+        return (
+            "Which statements stand together follows from how often pairs of them do in the training data: three and "
+            "more may meet more often or more seldom than in patients. Statements that are not asked for are not ruled "
+            "out."
+        )
+    return "One statement is asked for in each record, and no other is ruled out."
 
 
 def personal_information(dataset: Dataset) -> str:
@@ -102,8 +124,8 @@ def personal_information(dataset: Dataset) -> str:
         )
     return (
         "No record is one of a real person. Heart rate, age and sex are drawn from histograms whose cells hold five "
-        "records or more. The model may carry traces of single records that it was trained on: the privacy audit of "
-        "the model says how strong they are."
+        f"records or more{_FROM_PAIRS if dataset.accompanied else ''}. The model may carry traces of single records "
+        "that it was trained on: the privacy audit of the model says how strong they are."
     )
 
 
@@ -202,19 +224,32 @@ def _shortage(dataset: Dataset) -> str:
 def _labels(dataset: Dataset) -> list[str]:
     question = "Where do the labels come from?"
     if dataset.resynthesised:
-        given = "Statements, age and sex are those of the source; the measured heart rate is that of the synthetic ECG."
-        return [_answer(question, given)]
+        given = "Statements, age, sex and heart rate are those of the source: the rate as measured where its file does"
+        return [_answer(question, given, "not say it. The measured heart rate is that of the synthetic ECG.")]
     pairs = [(row.condition.heart_rate, row.measured_heart_rate) for row in dataset.rows]
     near = sum(isinstance(asked, (int, float)) and abs(asked - found) <= 5 for asked, found in pairs)
     return [
         _answer(
             question,
-            "They are what the model was asked for: the first statement of the group, and heart rate, age and sex",
-            "drawn from the histograms of that statement in the model's card. The measured heart rate is within 5 bpm",
-            f"of the one asked for in {100 * near / len(pairs):.1f} % of the records.",
+            f"They are what the model was asked for: {_asked(dataset)}. The measured heart rate is within 5 bpm of the",
+            f"one asked for in {100 * near / len(pairs):.1f} % of the records.",
         ),
         _answer("Was anything cleaned or filtered?", "No."),
     ]
+
+
+def _asked(dataset: Dataset) -> str:
+    """What a generator was asked for."""
+    if not dataset.accompanied:
+        return (
+            "the first statement of the group, and heart rate, age and sex drawn from the histograms of that statement "
+            "in the model's card"
+        )
+    return (
+        "the first statement of the group, further statements drawn as often as they occur with it and with each other "
+        "in the training data (none that puts the record into another group), and heart rate, age and sex drawn from "
+        "the histograms of the most telling of them; all of it from the model's card"
+    )
 
 
 def _limits(dataset: Dataset) -> list[str]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Origin", "open_origin"]
 
+_USUAL_RATE = 100.0  # of PTB-XL's own smaller version, and of the published data set that is the model's pattern
+
 
 @dataclass(frozen=True, eq=False)
 class Origin:
@@ -33,6 +35,7 @@ class Origin:
         sampling_rate: Hz.
         batches: all records in order; nothing is made before the first is asked for.
         sources: the real ECGs that a synthesiser starts from; None for a generator.
+        accompanied: whether a generator draws further statements beside the groups'.
     """
 
     card: Any
@@ -41,6 +44,7 @@ class Origin:
     sampling_rate: float
     batches: Iterator[ECGBatch]
     sources: Sources | None = None
+    accompanied: bool = False
 
 
 def open_origin(plan: Plan, *, device: str, threads: int | None, progress: Progress) -> Origin:
@@ -48,7 +52,8 @@ def open_origin(plan: Plan, *, device: str, threads: int | None, progress: Progr
 
     Raises:
         ModelError: an unknown or damaged model, or one that makes no ECGs.
-        ConditionError: real ECGs or a strength for a generator, or a group that it has not learned.
+        ConditionError: real ECGs or a strength for a generator, statements alone for a synthesiser, or a group that
+            the generator has not learned.
         DataError: a synthesiser without real ECGs, or with too few.
         RuntimeSetupError: no ONNX Runtime, or the device is not there.
     """
@@ -62,24 +67,36 @@ def open_origin(plan: Plan, *, device: str, threads: int | None, progress: Progr
 
 
 def _from_generator(plan: Plan, device: str, threads: int | None) -> Origin:
+    """Of the model's highest quality: a data set is made once and read often."""
     import ecgsdk
 
     for option, given in (("--real", plan.real), ("--strength", plan.strength)):
         if given is not None:
             raise ConditionError(f"{option} is for models that start from real ECGs; leave it out")
     generator: Any = ecgsdk.load_generator(plan.model, device=device, threads=threads)
+    accompanied = generator.accompanies and not plan.alone
+    usual = _USUAL_RATE if _USUAL_RATE in generator.sampling_rates else generator.sampling_rates[0]
+    rate = usual if plan.sampling_rate is None else plan.sampling_rate
+    cohort, steps = Cohort.from_groups(GROUPS), generator.card.most_steps
     return Origin(
         card=generator.card,
-        provenance=generator.provenance(seed=plan.seed),
+        provenance=generator.provenance(seed=plan.seed, steps=steps),
         device=generator.device,
-        sampling_rate=generator.sampling_rates[0],
-        batches=generator.generate(Cohort.from_groups(GROUPS), plan.total, seed=plan.seed),
+        sampling_rate=rate,
+        batches=generator.generate(
+            cohort, plan.total, seed=plan.seed, sampling_rate=rate, steps=steps, accompanied=accompanied
+        ),
+        accompanied=accompanied,
     )
 
 
 def _from_synthesiser(plan: Plan, device: str, threads: int | None, progress: Progress) -> Origin:
     import ecgsdk
 
+    if plan.sampling_rate is not None:
+        raise ConditionError("--sampling-rate is for generators: a synthesiser keeps its own; leave it out")
+    if plan.alone:
+        raise ConditionError("--alone is for generators: statements here are those of the real ECGs; leave it out")
     synthesiser = ecgsdk.load_synthesiser(plan.model, device=device, threads=threads)
     card = synthesiser.card
     folds = card.data.get("folds")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from ecgsdk.conditions import GROUPS, check_known
@@ -32,8 +33,11 @@ class Plan:
         model: name or folder of a generator or a synthesiser; None is the shipped generator.
         per_group: records of each group.
         seed: of all that is drawn, 0 to 2⁶⁴ − 1.
+        alone: whether a generator is asked for each group's statement alone; else for further statements as well, as
+            often as they occur with it in the training data, if its card says so.
         real: folder of PTB-XL, from which a synthesiser takes its source ECGs.
         strength: how far a synthesiser's ECGs are from their sources; None is its own default.
+        sampling_rate: Hz, one of a generator's; None is 100 Hz where it makes them, else its default.
         formats: one or both of `FORMATS`.
         test_share: share of the records that are put into the test set, from 0 to below 1.
         url: page on which the data set is published; None leaves it out.
@@ -43,8 +47,10 @@ class Plan:
     model: str | Path | None = None
     per_group: int = 1000
     seed: int = 2023
+    alone: bool = False
     real: str | Path | None = None
     strength: float | None = None
+    sampling_rate: float | None = None
     formats: tuple[str, ...] = FORMATS
     test_share: float = 0.2
     url: str | None = None
@@ -59,8 +65,8 @@ class Plan:
             raise ConditionError(f"{self.per_group} records a group must lie between 1 and {_LARGEST_GROUP}")
         if not 0 <= self.test_share < 1:
             raise ConditionError(f"test share {self.test_share:g} must lie between 0 and 1")
-        if self.published is not None and not _DATE.fullmatch(self.published):
-            raise ConditionError(f"date of publication {self.published!r} is not written as YYYY-MM-DD")
+        if self.published is not None and not _is_date(self.published):
+            raise ConditionError(f"date of publication {self.published!r} is no day, written as YYYY-MM-DD")
         if self.url is not None and not _URL.fullmatch(self.url):
             raise ConditionError(f"{self.url!r} is not the address of a page; write it as https://…")
 
@@ -77,9 +83,19 @@ class Plan:
         """The command that builds this data set with `model`; paths of this machine are left out."""
         words = ["ecgsdk dataset build -o FOLDER", f"--model {shlex.quote(model)}", f"--per-group {self.per_group}"]
         words.append(f"--seed {self.seed}")
+        words += ["--alone"] if self.alone else []
         words += ["--real ptb-xl/"] if self.real is not None else []
         words += [f"--strength {number_text(self.strength)}"] if self.strength is not None else []
+        words += [f"--sampling-rate {number_text(self.sampling_rate)}"] if self.sampling_rate is not None else []
         words += [f"--formats {','.join(self.formats)}", f"--test-share {number_text(self.test_share)}"]
         words += [f"--url {shlex.quote(self.url)}"] if self.url else []
         words += [f"--published {self.published}"] if self.published else []
         return " ".join(words)
+
+
+def _is_date(text: str) -> bool:
+    """Whether a text names a day of the calendar; `date.fromisoformat` alone takes other forms in newer versions."""
+    try:
+        return _DATE.fullmatch(text) is not None and bool(date.fromisoformat(text))
+    except ValueError:
+        return False

@@ -76,10 +76,11 @@ def readme(dataset: Dataset, columns: Sequence[Column]) -> str:
 def summary(dataset: Dataset) -> str:
     """What the data set is, in three sentences."""
     seconds, model = dataset.samples / dataset.sampling_rate, dataset.card.name
+    asked = "the statement of the group" + (", others that occur with it," if dataset.accompanied else "")
     how = (
         f"Each was made by the model {model} from one real ECG and stays close to it"
         if dataset.resynthesised
-        else f"The model {model} made them from the statement of the group and noise; none has a real source"
+        else f"The model {model} made them from {asked} and noise; none has a real source"
     )
     return (
         f"{len(dataset.rows):,} synthetic 12-lead ECGs, {dataset.plan.per_group:,} in each of six groups, of "

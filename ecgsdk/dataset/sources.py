@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgsdk.beats import detect_beats
+from ecgsdk.beats import detect_beats, heart_rate
 from ecgsdk.conditions import GROUPS
 from ecgsdk.dataset.split import shuffled_place
 from ecgsdk.errors import ConditionError, DataError
@@ -35,7 +36,8 @@ class Sources:
     """The real ECG that each record of a data set is made from.
 
     Attributes:
-        ecgs: one real ECG for each record, in order; the same one several times where a group has too few.
+        ecgs: one real ECG for each record, in order; the same one several times where a group has too few. Where a file
+            does not say the heart rate, it is measured.
         numbers: the number of each record's source, counted from 0 by first use: it names no real record.
         patients: for each record a number that all ECGs of one patient share; of the source where patients are unknown.
         patients_known: whether they are known.
@@ -73,31 +75,34 @@ def choose_sources(
         for name in GROUPS:
             drawn.append(_draw(ecgs, name, plan.seed, plan.per_group))
             advance(plan.per_group)
+    rates = {position: rate for of_group in drawn for position, rate in of_group.items()}
     # The groups take turns, and each goes round its own sources.
-    positions = [of_group[k % len(of_group)] for k in range(plan.per_group) for of_group in drawn]
+    turns = [tuple(of_group) for of_group in drawn]
+    positions = [of_group[k % len(of_group)] for k in range(plan.per_group) for of_group in turns]
+    conditions = tuple(_with_rate(ecgs.conditions[i], rates[i]) for i in positions)
     patients = _patients(Path(plan.real), ecgs)
     return Sources(
-        ecgs=ecgs.select(positions),
+        ecgs=replace(ecgs.select(positions), conditions=conditions),
         numbers=_counted(positions),
         patients=_counted(positions if patients is None else [patients[i] for i in positions]),
         patients_known=patients is not None,
     )
 
 
-def _draw(ecgs: ECGSource, group: str, seed: int, most: int) -> list[int]:
-    """Positions of up to `most` sound records of a group, in shuffled order."""
+def _draw(ecgs: ECGSource, group: str, seed: int, most: int) -> dict[int, float]:
+    """Positions of up to `most` sound records of a group, in shuffled order, with their heart rates in bpm."""
     members = [i for i, condition in enumerate(ecgs.conditions) if condition.groups() == (group,) and _holds(condition)]
     order = sorted(members, key=lambda i: shuffled_place("source", seed, ecgs.identifiers[i]))
-    found: list[int] = []
+    found: dict[int, float] = {}
     for first in range(0, len(order), _READ_AT_ONCE):
         if len(found) >= most:
             break
         chosen = order[first : first + _READ_AT_ONCE]
-        sound = _sound(ecgs.read(chosen), ecgs.sampling_rate)
-        found += [position for position, good in zip(chosen, sound) if good]
+        rates = _sound_rates(ecgs.read(chosen), ecgs.sampling_rate)
+        found |= {position: rate for position, rate in zip(chosen, rates) if rate is not None}
     if not found:
         raise DataError(f"{ecgs.name} has no sound record of the group {group} alone; give the whole of PTB-XL")
-    return found[:most]
+    return dict(islice(found.items(), most))
 
 
 def _holds(condition: Condition) -> bool:
@@ -109,12 +114,20 @@ def _holds(condition: Condition) -> bool:
     return True
 
 
-def _sound(signals: np.ndarray, sampling_rate: float) -> np.ndarray:
-    """Which records, in mV of shape (n, 12, samples), could be trained on."""
+def _with_rate(condition: Condition, measured: float) -> Condition:
+    """The condition, with the heart rate that was measured, to a tenth, where none is known."""
+    known = condition.heart_rate is not None
+    return condition if known else replace(condition, heart_rate=round(measured, 1))
+
+
+def _sound_rates(signals: np.ndarray, sampling_rate: float) -> list[float | None]:
+    """Heart rates of records in mV, shape (n, 12, samples); None for those that could not be trained on."""
     eight = to_eight(signals)
     # Beats are sought in what is finite; a record that is not becomes flat, and is left out for that.
     filled = np.where(np.isfinite(eight).all(axis=(1, 2), keepdims=True), eight, 0)
-    return fit_for_training(filled, detect_beats(filled, sampling_rate))
+    beats = detect_beats(filled, sampling_rate)
+    sound = fit_for_training(filled, beats)
+    return [heart_rate(found) if good else None for found, good in zip(beats, sound)]
 
 
 def _patients(folder: Path, ecgs: ECGSource) -> list[str] | None:

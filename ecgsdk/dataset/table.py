@@ -40,7 +40,7 @@ class Column:
 def columns(dataset: Dataset, wfdb_names: Sequence[str]) -> list[Column]:
     """The columns of a data set, in order; `wfdb_names` are the names in wfdb/RECORDS, or none."""
     asked = "of the real ECG that it was made from" if dataset.resynthesised else "asked of the model"
-    known = ", where its file says it" if dataset.resynthesised else ""
+    rate = ", as its file says or else as measured" if dataset.resynthesised else ""
     chosen = [
         Column("record", "Integer", "Number of the record, counted from 0; its row in ecg.h5.", lambda r: str(r.record))
     ]
@@ -56,7 +56,7 @@ def columns(dataset: Dataset, wfdb_names: Sequence[str]) -> list[Column]:
         Column(
             "heart_rate_bpm",
             "Float",
-            f"Mean ventricular rate {asked}{known}.",
+            f"Mean ventricular rate {asked}{rate}.",
             lambda r: _number(r.condition.heart_rate),
         ),
         Column("age_years", "Float", f"Age {asked}; 90 stands for 90 and above.", lambda r: _number(r.condition.age)),

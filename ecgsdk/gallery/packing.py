@@ -6,10 +6,9 @@ import base64
 
 import numpy as np
 
-__all__ = ["MISSING", "microvolts", "pack"]
+from ecgsdk.validation.report.strips import MISSING
 
-MISSING = -32768
-"""Value of a missing sample."""
+__all__ = ["MISSING", "microvolts", "pack"]
 
 _LARGE = 128
 

@@ -199,16 +199,25 @@ def _sample(entry: _Entry) -> Sample:
     record = entry.record
     rate = record.sampling_rate
     signals, rate = _at_most(record, rate if rate <= _CARD_RATE_LEFT_ALONE else _CARD_RATE)
-    rows = microvolts(np.nan_to_num(signals)).tolist()
+    rows = microvolts(signals).tolist()
     role: Role = "synthetic" if record.synthetic else "real"
     return Sample(f"{entry.codes}, {entry.name}", role, entry.group, rate, LEADS, tuple(map(tuple, rows)))
 
 
 def _at_most(record: ECGBatch, rate: float) -> tuple[np.ndarray, float]:
-    """The signals, shape (12, samples), and their rate, which is lowered where it is above `rate`."""
+    """The signals, shape (12, samples), and their rate, which is lowered where it is above `rate`.
+
+    A sample that is missing stays missing, at the lower rate where it is the nearest.
+    """
+    signals = record.signals[0]
     if record.sampling_rate <= rate:
-        return record.signals[0], record.sampling_rate
-    return resample(np.nan_to_num(record.signals[0]), record.sampling_rate, rate), rate
+        return signals, record.sampling_rate
+    missing = ~np.isfinite(signals)
+    # Filled on the baseline: a step to zero would ring.
+    baseline = [np.median(row[~gap]) if not gap.all() else 0.0 for row, gap in zip(signals, missing)]
+    lowered = resample(np.where(missing, np.array(baseline)[:, None], signals), record.sampling_rate, rate)
+    nearest = np.rint(np.arange(lowered.shape[1]) * record.sampling_rate / rate).astype(int)
+    return np.where(missing[:, np.minimum(nearest, signals.shape[1] - 1)], np.nan, lowered), rate
 
 
 def _data(entries: list[_Entry]) -> Markup:

@@ -128,9 +128,16 @@
 
   // ---- size
 
+  /** The whole page in the window, where it stays large enough to be read; else what is chosen, in full width. */
+  function fitting(svg) {
+    const { width, height } = svg.viewBox.baseVal;
+    const share = paper.clientHeight / height * width / paper.clientWidth;
+    return !state.leads.size && share >= 0.5 && share < 1 ? `${100 * share}%` : "100%";
+  }
+
   function resize() {
     const svg = paper.firstElementChild;
-    svg.style.width = state.size === null ? "100%" : `${svg.dataset.width * state.size}mm`;
+    svg.style.width = state.size === null ? fitting(svg) : `${svg.dataset.width * state.size}mm`;
     part("size").textContent = `${Math.round(100 * sizeNow())} %`;
     part("fit").setAttribute("aria-pressed", state.size === null);
   }
@@ -208,6 +215,7 @@
   });
   viewer.addEventListener("click", event => { if (event.target === viewer) viewer.close(); });
   addEventListener("hashchange", showAddressed);
+  addEventListener("resize", () => { if (viewer.open) resize(); });
   part("previous").addEventListener("click", () => walk(-1));
   part("next").addEventListener("click", () => walk(1));
   part("close").addEventListener("click", () => viewer.close());

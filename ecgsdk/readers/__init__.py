@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ecgsdk.errors import DataError, PluginError
 from ecgsdk.readers.ptbxl import read_ptbxl
 from ecgsdk.readers.records import Fit
-from ecgsdk.readers.source import ECGSource, fitted
+from ecgsdk.readers.source import ECGSource, fitted, without_damaged
 from ecgsdk.readers.wfdb import read_wfdb
 
 if TYPE_CHECKING:
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from ecgsdk.readers.detection import Found
     from ecgsdk.readers.stated import Stated
 
-__all__ = ["FORMATS", "ECGSource", "read_ecgs", "read_ptbxl", "read_wfdb"]
+__all__ = ["FORMATS", "ECGSource", "read_ecgs", "read_ptbxl", "read_wfdb", "without_damaged"]
 
 FORMATS = ("ptbxl", "wfdb", "hdf5", "npz", "parquet", "dicom", "edf", "csv", "clinical")
-"""Formats that ecgsdk reads without plugins; "clinical" are GE MUSE XML, Philips Sierra XML, HL7 aECG and SCP-ECG."""
+"""Formats that ecgsdk reads without plugins; "clinical" are XML of GE MUSE, GE CardioSoft and Philips Sierra, HL7 aECG
+and SCP-ECG."""
 
 _UNDERSTOOD = (
-    "a PTB-XL folder; a folder, or one file, of WFDB records (.hea), DICOM, EDF, CSV, GE MUSE XML, Philips Sierra XML, "
-    "HL7 aECG or SCP-ECG; ecgsdk's own .h5, .hdf5 or .npz; .parquet"
+    "a PTB-XL folder; a folder, or one file, of WFDB records (.hea), DICOM, EDF, CSV, XML of GE MUSE, GE CardioSoft or "
+    "Philips Sierra, HL7 aECG or SCP-ECG; ecgsdk's own .h5, .hdf5 or .npz; .parquet"
 )
 
 
@@ -42,6 +43,7 @@ def read_ecgs(
     input_rate: float | None = None,
     input_unit: str | None = None,
     input_leads: Sequence[str] | None = None,
+    skip_damaged: bool = False,
 ) -> ECGSource:
     """The 12-lead ECGs at `path`, whatever the format.
 
@@ -51,15 +53,17 @@ def read_ecgs(
     by Einthoven's and Goldberger's equations (`ecgsdk.leads.to_twelve`).
 
     Args:
-        path: a PTB-XL folder; a folder of WFDB, DICOM, EDF, CSV, GE MUSE XML, Philips Sierra XML, HL7 aECG or SCP-ECG
-            records, at every depth, or one such file; an HDF5 or NPZ file that ecgsdk wrote; a Parquet file; or what
-            an installed plugin reads.
+        path: a PTB-XL folder; a folder of WFDB, DICOM, EDF, CSV, HL7 aECG or SCP-ECG records, or XML of GE MUSE, GE
+            CardioSoft or Philips Sierra, at every depth, or one such file; an HDF5 or NPZ file that ecgsdk wrote; a
+            Parquet file; or what an installed plugin reads.
         sampling_rate: Hz. PTB-XL is read at 100 (default) or 500; everything else is resampled.
         seconds: how much of each record's beginning is taken; None takes all.
         folds: only the records of these folds; PTB-XL alone has them, and what a plugin reads may have.
         input_rate: Hz of files that do not say it: CSV without times, Parquet of other programs.
         input_unit: of files that do not say it: "mV", "uV", "V", or the size of a step, "4.88 uV".
         input_leads: names of the columns of a CSV file, or of the signals of an EDF file, that lacks or miscalls them.
+        skip_damaged: leave out the records of a folder whose headers cannot be read, or that are shorter than
+            `seconds`; the source's `left_out` names them. Signals are read later: `without_damaged` tries them.
 
     Raises:
         DataError: nothing that ecgsdk understands, or see the reader of the format.
@@ -78,10 +82,10 @@ def read_ecgs(
         return fitted(_select(_read_with_plugin(path), folds), sampling_rate, seconds)
     if found.format == "ptbxl":
         rate = 100 if sampling_rate is None else sampling_rate
-        return fitted(read_ptbxl(path, sampling_rate=rate, folds=folds), seconds=seconds)
+        return fitted(read_ptbxl(path, sampling_rate=rate, folds=folds, skip_damaged=skip_damaged), seconds=seconds)
     if folds is not None:
         raise DataError(f"{path} has no folds; only PTB-XL has them")
-    return _read_found(path, found, stated, Fit(sampling_rate, seconds))
+    return _read_found(path, found, stated, Fit(sampling_rate, seconds, skip_damaged))
 
 
 def _refuse_stated(path: Path, format: str, stated: Stated) -> None:
@@ -95,7 +99,7 @@ def _refuse_stated(path: Path, format: str, stated: Stated) -> None:
 def _read_found(path: Path, found: Found, stated: Stated, fit: Fit) -> ECGSource:
     """The source of what was found. Readers are imported late: some of what they need takes long to import."""
     if found.format == "wfdb":
-        return read_wfdb(path, sampling_rate=fit.sampling_rate, seconds=fit.seconds)
+        return read_wfdb(path, sampling_rate=fit.sampling_rate, seconds=fit.seconds, skip_damaged=fit.skip_damaged)
     if found.format == "listed-csv":
         from ecgsdk.readers.csv import read_listed_csv
 

@@ -30,8 +30,13 @@ def lead_of(label: str) -> str | None:
         return None
 
 
-def find_leads(name: str | Path, labels: Sequence[str]) -> dict[str, int]:
+def find_leads(name: str | Path, labels: Sequence[str], mend: str = "") -> dict[str, int]:
     """Positions of the standard leads among `labels`; other channels are left out.
+
+    Args:
+        name: the file.
+        labels: what it calls its channels.
+        mend: what can be done about missing leads, after a comma.
 
     Raises:
         DataError: a lead occurs twice, or leads are missing that cannot be computed from others.
@@ -46,7 +51,7 @@ def find_leads(name: str | Path, labels: Sequence[str]) -> dict[str, int]:
         found[lead] = position
     missing = [lead for lead in INDEPENDENT_LEADS if lead not in found]
     if missing:
-        raise DataError(f"{name}: lead {', '.join(missing)} missing; ecgsdk needs I, II and V1 to V6")
+        raise DataError(f"{name}: lead {', '.join(missing)} missing; ecgsdk needs I, II and V1 to V6{mend}")
     return found
 
 

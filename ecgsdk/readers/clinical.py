@@ -1,4 +1,4 @@
-"""GE MUSE XML, Philips Sierra XML, HL7 aECG and SCP-ECG files as an ECGSource, by ecgdatakit."""
+"""GE MUSE and CardioSoft XML, Philips Sierra XML, HL7 aECG and SCP-ECG files as an ECGSource, mostly by ecgdatakit."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import DataError
+from ecgsdk.readers.cardiosoft import read_strip
 from ecgsdk.readers.channels import find_leads, twelve_leads
 from ecgsdk.readers.damage import MEBIBYTE, check_size, damage_reported, needs_package
 from ecgsdk.readers.marking import SEXES
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from ecgsdk.readers.cardiosoft import Strip
     from ecgsdk.readers.records import Fit
     from ecgsdk.readers.source import ECGSource
     from ecgsdk.readers.stated import Stated
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "clinical_kind", "read_clinical"]
 
 KINDS = {"muse": "a GE MUSE XML file", "sierra": "a Philips Sierra XML file", "aecg": "an HL7 aECG file"}
-KINDS["scp"] = "an SCP-ECG file"
+KINDS |= {"scp": "an SCP-ECG file", "cardiosoft": "a GE CardioSoft XML file"}
 """Formats of this module, and what messages call a file of each."""
 
 _PARSERS = {
@@ -48,6 +50,8 @@ def clinical_kind(head: bytes) -> str | None:
     if head[8:10] == head[22:24] == b"\0\0" and head[28:32] == b"\7\0\0\0":
         return "scp"
     text = head.replace(b"\0", b"").lower()
+    if b"<cardiologyxml" in text:
+        return "cardiosoft"
     if b"<restingecgdata" in text:
         return "sierra"
     if b"<restingecg" in text or b"<museinfo" in text:
@@ -56,7 +60,7 @@ def clinical_kind(head: bytes) -> str | None:
 
 
 def read_clinical(root: Path, files: Sequence[Path], stated: Stated, fit: Fit) -> ECGSource:
-    """The ECGs of files from clinical systems, one each; the four formats may be mixed.
+    """The ECGs of files from clinical systems, one each; the formats may be mixed.
 
     The rhythm leads count, not the median beats. Missing limb leads (MUSE stores eight) are computed, leads other
     than the twelve are left out. Rates, gains and units are the file's. Age, sex and the heart rate that the device
@@ -73,12 +77,16 @@ def read_clinical(root: Path, files: Sequence[Path], stated: Stated, fit: Fit) -
         DataError: a file is damaged or declares entities; a lead or a unit is missing; records differ.
         RuntimeSetupError: ecgdatakit is not installed.
     """
-    records = (_facts(path, stated) for path in files)
-    return source_of_records(root, records, partial(_read, stated), fit)
+    return source_of_records(root, files, partial(_facts, stated), partial(_read, stated), fit)
 
 
-def _facts(path: Path, stated: Stated) -> RecordFacts:
-    record = _parse(path)
+def _facts(stated: Stated, path: Path) -> RecordFacts:
+    kind = _kind(path)
+    if kind == "cardiosoft":
+        strip = _strip(path)
+        rate = stated.sampling_rate(path, strip.sampling_rate)
+        return RecordFacts(path, rate, strip.signals.shape[1], strip.condition)
+    record = _parse(path, kind)
     with damage_reported(path, "a clinical ECG file"):
         leads = _leads(path, record)
         patient, rate = record.patient, record.measurements.heart_rate
@@ -95,24 +103,37 @@ def _facts(path: Path, stated: Stated) -> RecordFacts:
 
 
 def _read(stated: Stated, path: Path, samples: int) -> np.ndarray:
-    record = _parse(path)
+    kind = _kind(path)
+    if kind == "cardiosoft":
+        return check_numbers(path, _strip(path).signals[:, :samples])
+    record = _parse(path, kind)
     with damage_reported(path, "a clinical ECG file"):
         found = {lead: _millivolts(path, signal, stated)[:samples] for lead, signal in _leads(path, record).items()}
         signals = twelve_leads(found)
     return check_numbers(path, signals)
 
 
-def _parse(path: Path) -> Any:
-    """What ecgdatakit says of a file: one of its ECGRecords.
-
-    Its parsers refuse XML entities, and all that is read is no larger than the file, but for two things of Philips'
-    format that are bounded here first.
-    """
+def _kind(path: Path) -> str:
+    """The format of a file that is not too large."""
     check_size(path, _LARGEST, "a clinical ECG file")
     with path.open("rb") as file:
         kind = clinical_kind(file.read(_SNIFFED))
     if kind is None:
         raise DataError(f"{path} changed, or is no clinical ECG file")
+    return kind
+
+
+def _strip(path: Path) -> Strip:
+    with damage_reported(path, KINDS["cardiosoft"]):
+        return read_strip(path)
+
+
+def _parse(path: Path, kind: str) -> Any:
+    """What ecgdatakit says of a file: one of its ECGRecords.
+
+    Its parsers refuse XML entities, and all that is read is no larger than the file, but for two things of Philips'
+    format that are bounded here first.
+    """
     with needs_package("clinical", path):
         module, name = _PARSERS[kind]
         parser: Callable[[], Any] = getattr(import_module(f"ecgdatakit.parsing.parsers.{module}"), name)

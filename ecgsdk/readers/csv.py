@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -14,7 +15,7 @@ import numpy as np
 
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import DataError
-from ecgsdk.limits import LARGEST_CSV
+from ecgsdk.limits import LARGEST_CSV, LARGEST_CSV_LIST
 from ecgsdk.readers.channels import find_leads, lead_of, twelve_leads
 from ecgsdk.readers.damage import MEBIBYTE, check_size, damage_reported
 from ecgsdk.readers.marking import condition_of, identifier_of, known_number, provenance_of
@@ -32,7 +33,6 @@ __all__ = ["LIST_NAME", "is_listed", "read_csv", "read_listed_csv"]
 LIST_NAME = "records.csv"
 """The table of records in a folder that ecgsdk wrote."""
 
-_LARGEST_LIST = 256 * MEBIBYTE
 _LARGEST_HEAD = MEBIBYTE
 _WHAT = "a CSV table of samples"
 _OURS = {"identifier", "sampling_rate", "synthetic"}
@@ -84,15 +84,14 @@ def read_listed_csv(folder: Path, stated: Stated, fit: Fit) -> ECGSource:
         DataError: a table is missing or damaged, or records differ in rate or origin.
     """
     path = folder / LIST_NAME
-    check_size(path, _LARGEST_LIST, "the list")
+    check_size(path, LARGEST_CSV_LIST, "the list")
     with damage_reported(path, "a list of records"):
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
         if not rows:
             raise DataError(f"{path} names no records")
-        samples = _count(_member(folder, rows[0]))
-        records = [_listed(folder, row, samples, stated) for row in rows]
-    return source_of_records(folder, records, partial(_read, stated), fit)
+        samples = _samples_listed(folder, rows, fit)
+    return source_of_records(folder, rows, partial(_listed, folder, samples, stated), partial(_read, stated), fit)
 
 
 def read_csv(root: Path, files: Sequence[Path], stated: Stated, fit: Fit) -> ECGSource:
@@ -114,12 +113,14 @@ def read_csv(root: Path, files: Sequence[Path], stated: Stated, fit: Fit) -> ECG
         DataError: a file is damaged or larger than 64 MiB; a lead, the rate or the unit is missing; records differ.
     """
     if root.is_dir():
-        files = [path for path in files if _holds_leads(path, stated)]
-    records = (_facts(path, stated) for path in files)
-    return source_of_records(root, records, partial(_read, stated), fit)
+        tables, files = files, [path for path in files if _holds_leads(path, stated)]
+        if not files:
+            what = f"none of its {len(tables)} CSV files names a lead in its first line"
+            raise DataError(f"{root}: {what}; state the names of the columns with input_leads= (--input-leads)")
+    return source_of_records(root, files, partial(_facts, stated), partial(_read, stated), fit)
 
 
-def _facts(path: Path, stated: Stated) -> RecordFacts:
+def _facts(stated: Stated, path: Path) -> RecordFacts:
     layout = _layout(path, stated)
     if layout.facts:
         return _own_facts(path, layout.facts, _count_rows(path, layout), stated)
@@ -146,8 +147,17 @@ def _own_facts(path: Path, cells: Mapping[str, str], samples: int, stated: State
     )
 
 
-def _listed(folder: Path, row: Mapping[str, str], samples: int, stated: Stated) -> RecordFacts:
-    return _own_facts(_member(folder, row), row, samples, stated)
+def _samples_listed(folder: Path, rows: Sequence[Mapping[str, str]], fit: Fit) -> int:
+    """Samples of each record in a folder that ecgsdk wrote: those of the first, or of the first that can be read."""
+    for row in rows if fit.skip_damaged else ():
+        with suppress(DataError):
+            return _count(_member(folder, row))
+    return _count(_member(folder, rows[0]))
+
+
+def _listed(folder: Path, samples: int, stated: Stated, row: Mapping[str, str]) -> RecordFacts:
+    with damage_reported(folder / LIST_NAME, "a list of records"):
+        return _own_facts(_member(folder, row), row, samples, stated)
 
 
 def _member(folder: Path, row: Mapping[str, str]) -> Path:
@@ -159,9 +169,9 @@ def _member(folder: Path, row: Mapping[str, str]) -> Path:
 
 def _read(stated: Stated, path: Path, samples: int) -> np.ndarray:
     layout = _layout(path, stated)
-    # Of the tables that records.csv lists, the folder says that they are ecgsdk's.
+    # Tables that records.csv lists are ecgsdk's, or made like them.
     ours = layout.facts or is_listed(path.parent)
-    size = stated.millivolts(path, "mV" if ours else layout.unit)
+    size = stated.millivolts(path, layout.unit or ("mV" if ours else None))
     table = _load(path, layout, list(layout.leads.values()), samples) * size
     return check_numbers(path, twelve_leads(dict(zip(layout.leads, table.T))))
 
@@ -176,7 +186,7 @@ def _layout(path: Path, stated: Stated) -> _Layout:
         names = list(stated.names(path, [cell.strip() for cell in cells] if named else None, len(cells)))
         units = [_UNIT.fullmatch(name) for name in names]
         labels = [unit[1] if unit else name for name, unit in zip(names, units)]
-        leads = find_leads(path, labels)
+        leads = find_leads(path, labels, stated.mend(labels))
         said = {(unit[2] or unit[3]) if (unit := units[i]) else None for i in leads.values()}
         if len(said) > 1:
             raise DataError(f"{path}: its leads are in different units, or some without; write them in one")
@@ -189,11 +199,13 @@ def _layout(path: Path, stated: Stated) -> _Layout:
 def _holds_leads(path: Path, stated: Stated) -> bool:
     """Whether a file is a table of samples: one names a lead, or has no names but numbers."""
     with damage_reported(path, _WHAT):
-        if path.stat().st_size > _LARGEST_LIST:
+        if path.stat().st_size > LARGEST_CSV_LIST:
             return False
         with _open(path) as file:
             line = next((line for line in _lines(file) if _is_row(line)), "")
     cells = re.split(r"[,;\t]", line)
+    if stated.leads is not None and len(cells) == len(stated.leads):
+        return True
     return any(lead_of(_UNIT.sub(r"\1", cell.strip(' "'))) for cell in cells) or _is_number(cells[0])
 
 
@@ -242,7 +254,37 @@ def _rate(path: Path, times: np.ndarray) -> float:
 
 
 def _load(path: Path, layout: _Layout, columns: list[int], rows: int | None = None) -> np.ndarray:
-    """Numbers of these columns, shape (rows, columns)."""
+    """Numbers of these columns, shape (rows, columns).
+
+    Raises:
+        DataError: one is no number; names its line and column.
+    """
+    try:
+        return _numbers(path, layout, columns, rows)
+    except DataError as error:
+        raise DataError(_faulty_cell(path, layout, columns) or str(error)) from None
+
+
+def _faulty_cell(path: Path, layout: _Layout, columns: list[int]) -> str:
+    """Where a table has the first cell that is no number, and what stands there; empty where that is not the fault."""
+    with damage_reported(path, _WHAT), _open(path) as file:
+        names = {column: lead for lead, column in layout.leads.items()}
+        for number, line in enumerate(_lines(file), start=1):
+            if number <= layout.skipped or not _is_row(line):
+                continue
+            cells = next(csv.reader([line], delimiter=layout.delimiter))
+            for column in columns:
+                cell = cells[column].strip() if column < len(cells) else None
+                if cell is None or not _is_number(cell):
+                    what = f"has {cell[:20]!r}, which is no number" if cell else "is empty"
+                    what = "is missing" if cell is None else what
+                    which = f"lead {names[column]}" if column in names else "the time"
+                    mend = "fill the gap or leave the record out"
+                    return f"{path}, line {number}: column {column + 1}, {which}, {what}; {mend}"
+    return ""
+
+
+def _numbers(path: Path, layout: _Layout, columns: list[int], rows: int | None) -> np.ndarray:
     with damage_reported(path, _WHAT), _open(path) as file:
         return np.loadtxt(
             _with_points(file) if layout.delimiter != "," else file,

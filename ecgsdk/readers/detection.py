@@ -111,4 +111,4 @@ def _format_of_file(path: Path, head: bytes) -> str | None:
         return "hdf5"
     suffix = path.suffix.lower()
     kind = clinical_kind(head) if suffix not in _SUFFIXES or suffix == ".scp" else None
-    return "clinical" if kind == "scp" or (kind and suffix == ".xml") else _SUFFIXES.get(suffix)
+    return "clinical" if kind == "scp" or (kind and suffix in (".xml", ".txt")) else _SUFFIXES.get(suffix)

@@ -57,11 +57,10 @@ def read_dicom(root: Path, files: Sequence[Path], stated: Stated, fit: Fit) -> E
         DataError: a file is damaged, compressed, or not an ECG; a lead is missing; records differ in rate or length.
         RuntimeSetupError: pydicom is not installed.
     """
-    records = (_facts(path, stated) for path in files)
-    return source_of_records(root, records, partial(_read, stated), fit)
+    return source_of_records(root, files, partial(_facts, stated), partial(_read, stated), fit)
 
 
-def _facts(path: Path, stated: Stated) -> RecordFacts:
+def _facts(stated: Stated, path: Path) -> RecordFacts:
     data = _open(path)
     with damage_reported(path, _WHAT):
         _, group, _ = _rhythm(path, data)

@@ -51,11 +51,10 @@ def read_edf(root: Path, files: Sequence[Path], stated: Stated, fit: Fit) -> ECG
         DataError: a file is damaged or has gaps (EDF+D); a lead is missing; records differ in rate or length.
         RuntimeSetupError: edfio is not installed.
     """
-    records = (_facts(path, stated) for path in files)
-    return source_of_records(root, records, partial(_read, stated), fit)
+    return source_of_records(root, files, partial(_facts, stated), partial(_read, stated), fit)
 
 
-def _facts(path: Path, stated: Stated) -> RecordFacts:
+def _facts(stated: Stated, path: Path) -> RecordFacts:
     recording = _open(path)
     with damage_reported(path, _WHAT):
         leads = _leads(path, recording, stated)
@@ -109,7 +108,7 @@ def _leads(path: Path, recording: Any, stated: Stated) -> dict[str, Any]:
     """The signals of the leads, which must have one rate."""
     signals = recording.signals
     names = stated.names(path, [signal.label for signal in signals], len(signals))
-    found = {lead: signals[i] for lead, i in find_leads(path, names).items()}
+    found = {lead: signals[i] for lead, i in find_leads(path, names, stated.mend(names)).items()}
     if len({signal.samples_per_data_record for signal in found.values()}) > 1:
         raise DataError(f"{path}: its leads have different sampling rates; write them with one")
     return found

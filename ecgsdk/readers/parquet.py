@@ -32,7 +32,7 @@ _FACTS = ("identifier", "statements", "heart_rate", "age", "sex")
 _LARGEST_TEXTS = 16 * MEBIBYTE
 _ROWS_AT_ONCE = 16
 _BLOCK_BYTES = 8 * MEBIBYTE
-_KEPT_BYTES = 64 * MEBIBYTE
+_KEPT_BYTES = 256 * MEBIBYTE
 
 
 def read_parquet(path: Path, stated: Stated) -> ECGSource:
@@ -42,7 +42,7 @@ def read_parquet(path: Path, stated: Stated) -> ECGSource:
     `identifier`, `statements`, `heart_rate`, `age` and `sex` are taken over where they are; columns that are none of
     the twelve leads are left out, and missing limb leads are computed.
 
-    Row groups are decoded in blocks of 8 MiB, of which those that were read last are kept, up to 64 MiB.
+    Row groups are decoded in blocks of 8 MiB, of which those that were read last are kept, up to 256 MiB.
 
     Raises:
         DataError: the file is damaged or of a later version, its rows differ in length, a lead is missing, or a row

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ast
 import csv
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import DataError
 from ecgsdk.readers.damage import first_line
-from ecgsdk.readers.source import ECGSource
+from ecgsdk.readers.source import ECGSource, all_left_out
 from ecgsdk.readers.wfdb_record import read_header, read_signals
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def read_ptbxl(
     sampling_rate: float = 100,
     folds: Collection[int] | None = None,
     min_likelihood: float | None = None,
+    skip_damaged: bool = False,
 ) -> ECGSource:
     """The ECGs of a PTB-XL folder with their statements, age, sex and fold; heart rates are not known.
 
@@ -53,6 +55,8 @@ def read_ptbxl(
         folds: only the records of these folds, of 1 to 10; None takes all.
         min_likelihood: leave out codes of a lower likelihood in %. A likelihood of 0 means that none was stated,
             and is never left out.
+        skip_damaged: whether records are left out that have no file, as those of a part of PTB-XL, or a row that cannot
+            be understood; else they are an error.
 
     Raises:
         DataError: a file, a column or a record is missing, a row cannot be understood, or no record is left.
@@ -63,32 +67,74 @@ def read_ptbxl(
         raise DataError(f"PTB-XL has no records at {sampling_rate:g} Hz; ask for 100 or 500")
     classes = _diagnostic_classes(folder / _STATEMENTS)
     rows = _read_table(folder / _DATABASE, (*_COLUMNS, file_column))
-    identifiers, conditions, files, kept_folds = [], [], [], []
+    found: list[_Row] = []
+    left_out: list[str] = []
     for number, row in enumerate(rows, start=2):
         try:
-            fold = int(float(row["strat_fold"]))
-            if folds is not None and fold not in folds:
-                continue
-            conditions.append(_condition(row, classes, min_likelihood))
-        except (ValueError, SyntaxError, TypeError, AttributeError, *_ABSURD) as error:
-            raise DataError(
-                f"{folder / _DATABASE}, line {number}: cannot be understood ({first_line(error)}); {_MEND}"
-            ) from None
-        identifiers.append(row["ecg_id"])
-        kept_folds.append(fold)
-        files.append(_header_path(folder, row, file_column, sampling_rate))
-    if not files:
-        raise DataError(f"{folder} has no records" + ("" if folds is None else f" in folds {sorted(folds)}"))
-    samples = read_header(files[0]).samples
+            understood = _understood(folder, number, row, file_column, folds, classes, min_likelihood)
+        except DataError as error:
+            if not skip_damaged:
+                raise
+            left_out.append(str(error))
+        else:
+            found += [understood] if understood else []
+    if not found:
+        raise DataError(
+            all_left_out(folder, left_out)
+            if left_out
+            else f"{folder} has no records" + ("" if folds is None else f" in folds {sorted(folds)}")
+        )
+    files = tuple(row.file for row in found)
+    samples = _samples(files, skip_damaged)
     return ECGSource(
         name=str(folder),
         sampling_rate=float(sampling_rate),
         samples=samples,
-        conditions=tuple(conditions),
-        identifiers=tuple(identifiers),
-        folds=tuple(kept_folds),
-        read=partial(_read, tuple(files), float(sampling_rate), samples),
+        conditions=tuple(row.condition for row in found),
+        identifiers=tuple(row.identifier for row in found),
+        folds=tuple(row.fold for row in found),
+        read=partial(_read, files, float(sampling_rate), samples),
+        left_out=tuple(left_out),
     )
+
+
+def _samples(files: Sequence[Path], skip_damaged: bool) -> int:
+    """Samples of all records: those of the first, or of the first that can be read."""
+    for file in files if skip_damaged else ():
+        with suppress(DataError):
+            return read_header(file).samples
+    return read_header(files[0]).samples
+
+
+class _Row(NamedTuple):
+    """A row of the database that is asked for."""
+
+    identifier: str
+    condition: Condition
+    fold: int
+    file: Path
+
+
+def _understood(
+    folder: Path,
+    number: int,
+    row: Mapping[str, str],
+    file_column: str,
+    folds: Collection[int] | None,
+    classes: Mapping[str, str],
+    min_likelihood: float | None,
+) -> _Row | None:
+    """What the row with this line number says; None where it is of another fold."""
+    try:
+        fold = int(float(row["strat_fold"]))
+        if folds is not None and fold not in folds:
+            return None
+        condition = _condition(row, classes, min_likelihood)
+    except (ValueError, SyntaxError, TypeError, AttributeError, *_ABSURD) as error:
+        raise DataError(
+            f"{folder / _DATABASE}, line {number}: cannot be understood ({first_line(error)}); {_MEND}"
+        ) from None
+    return _Row(row["ecg_id"], condition, fold, _header_path(folder, row, file_column))
 
 
 def _read(files: tuple[Path, ...], sampling_rate: float, samples: int, chosen: Sequence[int]) -> np.ndarray:
@@ -132,9 +178,10 @@ def _condition(row: Mapping[str, str], classes: Mapping[str, str], min_likelihoo
     )
 
 
-def _header_path(folder: Path, row: Mapping[str, str], column: str, sampling_rate: float) -> Path:
+def _header_path(folder: Path, row: Mapping[str, str], column: str) -> Path:
     if not row[column]:
-        raise DataError(f"{folder / _DATABASE}: record {row['ecg_id']} has no file at {sampling_rate:g} Hz ({column})")
+        rate = next(rate for rate, name in _FILE_COLUMNS.items() if name == column)
+        raise DataError(f"{folder / _DATABASE}: record {row['ecg_id']} has no file at {rate:g} Hz ({column})")
     path = folder / (row[column] + ".hea")
     if not path.exists():
         raise DataError(f"{path} is missing, which {_DATABASE} names for record {row['ecg_id']}; {_MEND}")

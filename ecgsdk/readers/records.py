@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from ecgsdk.errors import DataError
 from ecgsdk.leads import LEADS
-from ecgsdk.readers.source import ECGSource, check_rate, fit_signals, fitted_length, needed_length
+from ecgsdk.readers.source import ECGSource, all_left_out, check_rate, fit_signals, fitted_length, needed_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,18 +23,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Fit", "RecordFacts", "check_numbers", "files_below", "marked_facts", "source_of_records"]
 
+Item = TypeVar("Item")
+
 
 @dataclass(frozen=True)
 class Fit:
-    """The rate and length that all records are asked to have.
+    """The rate and length that all records are asked to have, and what becomes of those that cannot be read.
 
     Attributes:
         sampling_rate: Hz to resample to; None takes the records as they are.
         seconds: how much of each record's beginning is taken; None takes all.
+        skip_damaged: whether records that cannot be read, or are too short, are left out; else they are an error.
     """
 
     sampling_rate: float | None = None
     seconds: float | None = None
+    skip_damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,32 +80,43 @@ def marked_facts(
 
 
 def source_of_records(
-    root: Path, records: Iterable[RecordFacts], read: Callable[[Path, int], np.ndarray], fit: Fit
+    root: Path,
+    items: Iterable[Item],
+    facts_of: Callable[[Item], RecordFacts],
+    read: Callable[[Path, int], np.ndarray],
+    fit: Fit,
 ) -> ECGSource:
     """A source of these records, read one by one.
 
     Args:
         root: the folder or file that was asked for.
-        records: what the files say, at least one.
+        items: files, or rows of a list; at least one.
+        facts_of: what one of them says of its record.
         read: float32 mV, shape (12, samples), from a file and a number of samples: the first ones, or more.
         fit: the rate and length that are asked for.
 
     Raises:
-        DataError: a record differs from the first in rate, length or origin, and `fit` does not mend it; or it is too
-            short.
+        DataError: a record differs from the first in rate, length or origin, and `fit` does not mend it; or it is
+            damaged or too short, and `fit` does not leave such ones out.
     """
-    known, first, common = [], None, None
-    for facts in records:
-        check_rate(facts.path, facts.sampling_rate)
+    known: list[RecordFacts] = []
+    left_out: list[str] = []
+    first, common = None, None
+    for item in items:
+        try:
+            facts = facts_of(item)
+            fitting = _common(facts, fit)
+        except DataError as error:
+            if not fit.skip_damaged:
+                raise
+            left_out.append(str(error))
+            continue
         if first is None or common is None:
-            first, rate = facts, facts.sampling_rate if fit.sampling_rate is None else float(fit.sampling_rate)
-            common = _Common(
-                rate, fitted_length(str(facts.path), facts.samples, facts.sampling_rate, rate, fit.seconds)
-            )
+            first, common = facts, fitting
         _check_alike(facts, first, common, fit)
         known.append(facts)
     if first is None or common is None:
-        raise DataError(f"{root} holds no records")
+        raise DataError(all_left_out(root, left_out) if left_out else f"{root} holds no records")
     folder = root if root.is_dir() else root.parent
     return ECGSource(
         name=str(root),
@@ -114,7 +129,19 @@ def source_of_records(
         folds=(None,) * len(known),
         read=partial(_read, tuple((facts.path, facts.sampling_rate) for facts in known), read, common),
         provenance=first.provenance,
+        left_out=tuple(left_out),
     )
+
+
+def _common(facts: RecordFacts, fit: Fit) -> _Common:
+    """The rate and length that the record gets.
+
+    Raises:
+        DataError: it is too short for that, or has a rate that no ECG has.
+    """
+    check_rate(facts.path, facts.sampling_rate)
+    rate = facts.sampling_rate if fit.sampling_rate is None else float(fit.sampling_rate)
+    return _Common(rate, fitted_length(str(facts.path), facts.samples, facts.sampling_rate, rate, fit.seconds))
 
 
 def check_numbers(name: str | Path, signals: np.ndarray) -> np.ndarray:
@@ -166,8 +193,7 @@ def _check_alike(facts: RecordFacts, first: RecordFacts, common: _Common, fit: F
             f"{facts.path} has {facts.sampling_rate:g} Hz and {first.path} {first.sampling_rate:g} Hz; "
             "resample them to one rate with sampling_rate= (--sampling-rate)"
         )
-    length = fitted_length(str(facts.path), facts.samples, facts.sampling_rate, common.sampling_rate, fit.seconds)
-    if length != common.samples:
+    if _common(facts, fit).samples != common.samples:
         raise DataError(
             f"{facts.path} is {facts.samples / facts.sampling_rate:g} s long and {first.path} "
             f"{first.samples / first.sampling_rate:g} s; crop them to one length with seconds= (--seconds)"

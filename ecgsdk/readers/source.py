@@ -21,8 +21,19 @@ if TYPE_CHECKING:
     from ecgsdk.batch import Provenance
     from ecgsdk.conditions import Condition
 
-__all__ = ["ECGSource", "check_rate", "fit_signals", "fitted", "fitted_length", "lead_order", "needed_length"]
+__all__ = [
+    "ECGSource",
+    "all_left_out",
+    "check_rate",
+    "fit_signals",
+    "fitted",
+    "fitted_length",
+    "lead_order",
+    "needed_length",
+    "without_damaged",
+]
 
+_TRIED_AT_ONCE = 16
 _RATES = (1.0, 1e6)
 """Lowest and highest sampling rate in Hz that is taken for one: what is outside is damage, and would make resampled
 signals of any size."""
@@ -42,6 +53,7 @@ class ECGSource:
         read: signals of the records at the given positions: float32 mV, shape (n, 12, samples), leads in the order
             of `ecgsdk.leads.LEADS`. Raises DataError.
         provenance: what made the ECGs; None for real ones.
+        left_out: of each record that was left out as it cannot be read, the reason, which names its file.
 
     Raises:
         DataError: a rate that no ECG has, or records without samples.
@@ -55,6 +67,7 @@ class ECGSource:
     folds: tuple[int | None, ...] = field(repr=False)
     read: Callable[[Sequence[int]], np.ndarray] = field(repr=False)
     provenance: Provenance | None = None
+    left_out: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         check_rate(self.name, self.sampling_rate)
@@ -96,6 +109,49 @@ class ECGSource:
         )
 
 
+def without_damaged(source: ECGSource, advance: Callable[[int], object] = lambda n: None) -> ECGSource:
+    """Only the records whose signals can be read, which is found by reading all of them once.
+
+    Args:
+        source: of any format.
+        advance: is told the number of records tried, batch by batch.
+
+    Returns:
+        A source whose `left_out` has the reasons for the others, after those that it had.
+
+    Raises:
+        DataError: none can be read.
+    """
+    sound: list[int] = []
+    reasons: list[str] = []
+    for first in range(0, len(source), _TRIED_AT_ONCE):
+        chosen = range(first, min(first + _TRIED_AT_ONCE, len(source)))
+        damaged = _damaged(source, chosen)
+        sound += [position for position in chosen if position not in damaged]
+        reasons += damaged.values()
+        advance(len(chosen))
+    if not sound:
+        raise DataError(all_left_out(source.name, reasons))
+    return replace(source.select(sound), left_out=(*source.left_out, *reasons)) if reasons else source
+
+
+def _damaged(source: ECGSource, chosen: Sequence[int]) -> dict[int, str]:
+    """The positions among these of records that cannot be read, each with the reason."""
+    try:
+        source.read(chosen)
+    except DataError as error:
+        if len(chosen) > 1:
+            return {position: reason for one in chosen for position, reason in _damaged(source, [one]).items()}
+        name = source.identifiers[chosen[0]]
+        return {chosen[0]: str(error) if name in str(error) else f"{error} (record {name})"}
+    return {}
+
+
+def all_left_out(name: str | Path, reasons: Sequence[str]) -> str:
+    """What is wrong with a source of which no record is left."""
+    return f"{name}: none of its {len(reasons)} records can be read; the first: {reasons[0]}"
+
+
 def fitted(source: ECGSource, sampling_rate: float | None = None, seconds: float | None = None) -> ECGSource:
     """The first `seconds` of each record at `sampling_rate`; None leaves rate or length as they are.
 
@@ -122,7 +178,10 @@ def fitted_length(name: str, samples: int, rate: float, to_rate: float, seconds:
     if not 0 < seconds < math.inf or round(seconds * to_rate) < 1:
         raise DataError(f"{seconds} seconds of an ECG cannot be read; give a positive number")
     if round(seconds * to_rate) > available:
-        raise DataError(f"{name} is {samples / rate:g} s long, shorter than the {seconds:g} s asked for; ask for less")
+        raise DataError(
+            f"{name} is {samples / rate:g} s long, shorter than the {seconds:g} s that are taken of each record; leave "
+            "it out or ask for less"
+        )
     return round(seconds * to_rate)
 
 

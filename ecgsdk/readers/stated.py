@@ -86,6 +86,13 @@ class Stated:
             raise DataError(f"{name} is in {found}, not in {self.unit}; leave out input_unit= (--input-unit)")
         return size
 
+    def mend(self, found: Sequence[str]) -> str:
+        """What can be done where some of the file's `found` signals are not called by the names of leads."""
+        if self.leads is not None or not found:
+            return ""
+        called = ", ".join(repr(name[:20]) for name in found[:3])
+        return f", its signals are called {called}, …; state their names with input_leads= (--input-leads)"
+
     def names(self, name: object, found: Sequence[str] | None, count: int) -> Sequence[str]:
         """Names of the file's `count` signals: the stated ones, or else those the file gives.
 

@@ -35,6 +35,7 @@ def read_wfdb(
     sampling_rate: float | None = None,
     seconds: float | None = None,
     allow_nan: bool = False,
+    skip_damaged: bool = False,
 ) -> ECGSource:
     """The 12-lead ECGs of WFDB records.
 
@@ -47,6 +48,7 @@ def read_wfdb(
         sampling_rate: Hz to resample to; None takes the records as they are.
         seconds: how much of each record's beginning is taken; None takes all.
         allow_nan: give samples marked as invalid as NaN, instead of refusing the record.
+        skip_damaged: as for `ecgsdk.read_ecgs`.
 
     Returns:
         A source whose identifiers are those that ecgsdk wrote, or the records' paths below their common folder.
@@ -56,11 +58,12 @@ def read_wfdb(
             length or origin; leads other than the standard twelve are refused when signals are read.
     """
     root, headers = _find_headers(paths)
-    records = (_facts(read_header(path)) for path in headers)
-    return source_of_records(root, records, partial(_read, allow_nan), Fit(sampling_rate, seconds))
+    fit = Fit(sampling_rate, seconds, skip_damaged)
+    return source_of_records(root, headers, _facts, partial(_read, allow_nan), fit)
 
 
-def _facts(header: Header) -> RecordFacts:
+def _facts(path: Path) -> RecordFacts:
+    header = read_header(path)
     return RecordFacts(
         path=header.path,
         sampling_rate=header.sampling_rate,

@@ -48,11 +48,23 @@ class TrainConfig:
     drop_all: float = 0.08
     rare_power: float = 0.35
 
-    rhythm_width: int = 64
-    rhythm_mixtures: int = 6
-    rhythm_steps: int = 6000
+    distil_pairs: int = 49_152
+    distil_teacher_steps: int = 6
+    distil_depth: int = 1
+    distil_steps: int = 6600
+    distil_batch: int = 96
+    distil_rate: float = 6e-4
+    distil_ema: float = 0.999
+    distil_alone: float = 0.55
+    distil_features: float = 0.2
+    distil_adversarial: float = 0.02
+    distil_power: float = 0.3
+
+    rhythm_width: int = 128
+    rhythm_mixtures: int = 8
+    rhythm_steps: int = 14_000
     rhythm_batch: int = 256
-    rhythm_rate: float = 3e-3
+    rhythm_rate: float = 2e-3
 
     synthesiser_channels: int = 56
     synthesiser_steps: int = 1200
@@ -60,6 +72,15 @@ class TrainConfig:
     synthesiser_rate: float = 2e-3
     synthesiser_error: float = 1.0
     synthesiser_ema: float = 0.995
+
+    upsampler_width: int = 16
+    upsampler_blocks: int = 2
+    upsampler_grain_width: int = 16
+    upsampler_grain_weight: float = 0.02
+    upsampler_steps: int = 4000
+    upsampler_batch: int = 16
+    upsampler_rate: float = 2e-3
+    upsampler_ema: float = 0.998
 
     checkpoint_seconds: int = 120
 
@@ -89,7 +110,7 @@ def _check_setting(name: str, value: object, default: object) -> None:
         fits = fits and (kind is str or len(value) == len(default))  # type: ignore[arg-type]
     else:
         kinds = (int, float) if isinstance(default, float) else (int,)
-        least = 0 if isinstance(default, float) or name in ("adversarial_steps", "seed") else 1
+        least = 0 if isinstance(default, float) or name in ("adversarial_steps", "distil_steps", "seed") else 1
         fits = isinstance(value, kinds) and not isinstance(value, bool) and least <= value < 2**32
     if not fits:
         raise TrainingError(f"setting {name} cannot be {value!r}; the default is {default!r}")

@@ -18,12 +18,17 @@ from ecgsdk.conditions import GROUPS
 from ecgsdk.drawing import relative_entropy, smoothed
 from ecgsdk.encoding import BEAT_CHANNELS, condition_width
 from ecgsdk.leads import LEADS
+from ecgsdk.training.accompanying import accompanying
 from ecgsdk.training.autoencoder import build_decoder
 from ecgsdk.training.data import TRAINING_FOLDS, load_prepared
+from ecgsdk.training.distillation import build_distilled
 from ecgsdk.training.flow import build_flow
+from ecgsdk.training.fusing import fused
 from ecgsdk.training.graphs import BATCHES, check_model_folder, export_graph, graph_facts, write_model_folder
-from ecgsdk.training.loop import load_stage, load_weights
+from ecgsdk.training.loop import load_average, load_stage, load_weights
+from ecgsdk.training.networks import Flow, Rhythm
 from ecgsdk.training.rhythm import build_rhythm
+from ecgsdk.training.rhythm_graph import export_rhythm
 from ecgsdk.training.train import HISTORY, run_config
 
 if TYPE_CHECKING:
@@ -31,9 +36,8 @@ if TYPE_CHECKING:
 
     from ecgsdk.training.config import TrainConfig
     from ecgsdk.training.data import Prepared
-    from ecgsdk.training.networks import Rhythm
 
-__all__ = ["PTBXL", "export", "held_out_figures", "histograms", "load_average", "training_facts"]
+__all__ = ["PTBXL", "STEPS", "export", "held_out_figures", "histograms", "training_facts"]
 
 _FEWEST = 5
 _FEWEST_ALONE = 50
@@ -73,17 +77,8 @@ PTBXL = {
 }
 """Data that models are trained on, for their cards."""
 
-
-class RhythmStep(nn.Module):
-    """One interval of the rhythm model, beginning with its own start state where `first` is 1."""
-
-    def __init__(self, rhythm: Rhythm) -> None:
-        super().__init__()
-        self.rhythm = rhythm
-
-    def forward(self, condition: Tensor, previous: Tensor, first: Tensor, state: Tensor) -> tuple[Tensor, ...]:
-        state = torch.where(first > 0.5, self.rhythm.start(condition), state)
-        return self.rhythm.step(condition, previous, first, state)
+STEPS = 6
+"""Evaluations of the flow unless told otherwise."""
 
 
 def export(
@@ -94,7 +89,7 @@ def export(
     description: str = "",
     command: str = "",
     device: str = "",
-    steps: int = 6,
+    steps: int = STEPS,
     overwrite: bool = False,
 ) -> Card:
     """Writes a model folder from the checkpoints of a training run.
@@ -104,7 +99,7 @@ def export(
         target: the model folder; its name is the model's.
         version: of the model.
         command, device: how it was trained, for the card; default: as the run's own history tells.
-        steps: default number of flow evaluations.
+        steps: number of flow evaluations; a distilled flow takes one, and this number is that of `--quality high`.
 
     Raises:
         TrainingError: a checkpoint is missing, or a graph differs from PyTorch by more than 1e-3 of the output's
@@ -174,41 +169,32 @@ def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], 
         load_weights(decoder, stored["autoencoder"]["networks"]["decoder"], "autoencoder")
     load_average(flow, stored["flow"], "flow")
     load_weights(rhythm, stored["rhythm"]["networks"]["rhythm"], "rhythm")
-    networks = {"flow": flow, "decoder": decoder, "rhythm": RhythmStep(rhythm)}
-    flow.half().float()  # as its weights are stored, so that the comparison measures the graph and not the rounding
+    networks: dict[str, nn.Module] = {"flow": flow, "decoder": decoder, "rhythm": rhythm}
+    if (folder / "distilled.pt").exists():
+        stored["distilled"] = load_stage(folder, "distilled")
+        networks["distilled"] = build_distilled(config)
+        load_average(networks["distilled"], stored["distilled"], "distilled")
     return {name: network.eval() for name, network in networks.items()}, {n: s["step"] for n, s in stored.items()}
 
 
-def load_average(network: nn.Module, stored: dict[str, Any], stage: str) -> None:
-    """Gives a network the averaged weights of a stage's checkpoint."""
-    prefix = "average."
-    average = stored["networks"]["average"]
-    weights = {k.removeprefix(prefix): v for k, v in average.items() if k.startswith(prefix)}
-    load_weights(network, weights, stage)
-
-
-def _inputs(name: str, n: int, config: TrainConfig) -> dict[str, Tensor]:
+def _inputs(network: nn.Module, n: int, config: TrainConfig) -> dict[str, Tensor]:
     tokens, width = config.samples // 8, condition_width(config.statements)
     latents = torch.randn(n, config.latent_channels, tokens)
     condition = torch.randn(n, width)
-    if name == "flow":
+    if isinstance(network, Flow):
         beats = torch.randn(n, BEAT_CHANNELS, tokens)
         return {"latents": latents, "time": torch.rand(n), "condition": condition, "beats": beats}
-    if name == "decoder":
-        return {"latents": latents, "noise": torch.randn(n, config.decoder_noise, 2 * tokens)}
-    first = (torch.arange(n) % 2).float()[:, None]
-    return {
-        "condition": torch.randn(n, width + 1),
-        "previous": torch.randn(n, 1),
-        "first": first,
-        "state": torch.randn(n, config.rhythm_width),
-    }
+    return {"latents": latents, "noise": torch.randn(n, config.decoder_noise, 2 * tokens)}
 
 
 def _graph(name: str, network: nn.Module, config: TrainConfig) -> bytes:
-    outputs = {"rhythm": ["logits", "means", "log_widths", "next_state"], "flow": ["velocity"], "decoder": ["signals"]}
-    inputs = [_inputs(name, n, config) for n in BATCHES]
-    return export_graph(name, network, inputs, outputs[name], half_weights=name == "flow")
+    if isinstance(network, Rhythm):
+        return export_rhythm(network)
+    inputs = [_inputs(network, n, config) for n in BATCHES]
+    form = fused(network, config.samples // 8)
+    is_flow = isinstance(network, Flow)
+    output = "velocity" if is_flow else "signals"
+    return export_graph(name, network, inputs, [output], form=form, half_weights=is_flow)
 
 
 def _card(
@@ -232,13 +218,15 @@ def _card(
         units="mV",
         seconds=config.samples / config.sampling_rate,
         sampling_rates=(float(config.sampling_rate),),
-        steps=steps,
+        steps=1 if "distilled" in graphs else steps,
+        high_quality_steps=steps if "distilled" in graphs else None,
         guidance=1.0,
         latent_shape=(config.latent_channels, tokens),
         decoder_noise_shape=(config.decoder_noise, 2 * tokens),
         heart_rate=(float(_EDGES["heart_rate"][0]), float(_EDGES["heart_rate"][-1])),
         age=(float(_EDGES["age"][0]), float(_EDGES["age"][-1])),
         histograms=histograms(prepared, config),
+        accompanying=accompanying(prepared.statements, config.statements),
         data=PTBXL,
         training={},
         metrics={},

@@ -40,6 +40,7 @@ BATCHES = (2, 1, 3, 8)
 """Batch sizes at which a graph is written (the first) and compared (all)."""
 
 _TOLERANCE = 1e-3
+_FORM_TOLERANCE = 1e-4
 _SMALLEST_HALF = 256
 
 
@@ -49,6 +50,7 @@ def export_graph(
     inputs: Sequence[dict[str, Tensor]],
     outputs: Sequence[str],
     *,
+    form: nn.Module | None = None,
     dynamic: Mapping[str, str] | None = None,
     half_weights: bool = False,
 ) -> bytes:
@@ -57,12 +59,19 @@ def export_graph(
     Args:
         name: of the graph, for messages.
         inputs: examples of the inputs by name; the first makes the graph, all are compared.
+        form: the same function in cheaper operations (`ecgsdk.training.fusing`), exported in the network's place.
         dynamic: inputs whose third axis may be of any length, and that axis' name.
-        half_weights: whether weights are stored in half precision.
+        half_weights: whether weights are stored in half precision; what is exported is rounded to it, here too.
 
     Raises:
-        TrainingError: the graph differs from PyTorch by more than 1e-3 of the output's standard deviation.
+        TrainingError: the form differs from the network by more than 1e-4 of the output's standard deviation, or the
+            graph from what is exported by more than 1e-3.
     """
+    if form is not None:
+        _check_form(name, form, network, inputs[0])
+    exported = network if form is None else form
+    if half_weights:  # so that the comparison measures the graph and not the rounding
+        exported.half().float()
     axes = {key: {0: "records"} for key in (*inputs[0], *outputs)}
     for key, axis in (dynamic or {}).items():
         axes[key][2] = axis
@@ -72,7 +81,7 @@ def export_graph(
         # time axis dynamic.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network,
+            exported,
             tuple(inputs[0].values()),
             buffer,  # type: ignore[arg-type]
             dynamo=False,
@@ -83,13 +92,21 @@ def export_graph(
         )
     graph = with_half_weights(buffer.getvalue()) if half_weights else buffer.getvalue()
     for example in inputs:
-        difference = compare_graph(graph, network, example)
+        difference = compare_graph(graph, exported, example)
         if not difference < _TOLERANCE:
             n = len(next(iter(example.values())))
             raise TrainingError(
                 f"the {name} graph differs from PyTorch by {difference:.1e} standard deviations at batch {n}"
             )
     return graph
+
+
+def _check_form(name: str, form: nn.Module, network: nn.Module, inputs: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        expected, found = (module(*inputs.values()) for module in (network, form))
+    difference = float((found - expected).abs().max() / expected.std())
+    if not difference < _FORM_TOLERANCE:
+        raise TrainingError(f"the {name} network's form for export differs by {difference:.1e} standard deviations")
 
 
 def compare_graph(graph: bytes, network: nn.Module, inputs: dict[str, Tensor]) -> float:

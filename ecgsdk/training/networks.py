@@ -7,8 +7,12 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence
 
-__all__ = ["Decoder", "Encoder", "Flow", "Rhythm"]
+__all__ = ["LOG_WIDTHS", "Decoder", "Encoder", "Flow", "Rhythm"]
+
+LOG_WIDTHS = (-5.0, 1.0)
+"""Least and greatest logarithm of the standard deviation of a component of the rhythm model."""
 
 
 class ConvBlock(nn.Module):
@@ -140,7 +144,13 @@ class Flow(nn.Module):
     """Velocity of the rectified flow: a 1-D U-Net over three time scales, with attention on the two coarser ones."""
 
     def __init__(
-        self, widths: tuple[int, int, int], latent_channels: int, condition: int, beat_channels: int, dropout: float
+        self,
+        widths: tuple[int, int, int],
+        latent_channels: int,
+        condition: int,
+        beat_channels: int,
+        dropout: float,
+        depth: int = 2,
     ) -> None:
         super().__init__()
         w0, w1, w2 = widths
@@ -151,16 +161,21 @@ class Flow(nn.Module):
         def block(inputs: int, width: int) -> FlowBlock:
             return FlowBlock(inputs, width, c, dropout)
 
+        def attended(inputs: int, width: int) -> list[nn.Module]:
+            """Blocks with attention behind each, the first of which takes `inputs` channels."""
+            blocks = [(block(inputs if k == 0 else width, width), Attention(width)) for k in range(depth)]
+            return [layer for pair in blocks for layer in pair]
+
         self.stem = nn.Conv1d(latent_channels + beat_channels, w0, 3, padding=1)
-        self.down0 = nn.ModuleList([block(w0, w0), block(w0, w0)])
+        self.down0 = nn.ModuleList([block(w0, w0) for _ in range(depth)])
         self.half0 = nn.Conv1d(w0, w1, 3, stride=2, padding=1)
-        self.down1 = nn.ModuleList([block(w1, w1), Attention(w1), block(w1, w1), Attention(w1)])
+        self.down1 = nn.ModuleList(attended(w1, w1))
         self.half1 = nn.Conv1d(w1, w2, 3, stride=2, padding=1)
-        self.middle = nn.ModuleList([block(w2, w2), Attention(w2), block(w2, w2), Attention(w2), block(w2, w2)])
+        self.middle = nn.ModuleList([*attended(w2, w2), block(w2, w2)])
         self.twice1 = nn.Conv1d(w2, 2 * w1, 1)
-        self.up1 = nn.ModuleList([block(2 * w1, w1), Attention(w1), block(w1, w1), Attention(w1)])
+        self.up1 = nn.ModuleList(attended(2 * w1, w1))
         self.twice0 = nn.Conv1d(w1, 2 * w0, 1)
-        self.up0 = nn.ModuleList([block(2 * w0, w0), block(w0, w0)])
+        self.up0 = nn.ModuleList([block(2 * w0 if k == 0 else w0, w0) for k in range(depth)])
         self.head = nn.Sequential(nn.GroupNorm(8, w0), nn.SiLU(), nn.Conv1d(w0, latent_channels, 3, padding=1))
 
     def forward(self, latents: Tensor, time: Tensor, condition: Tensor, beats: Tensor) -> Tensor:
@@ -216,4 +231,18 @@ class Rhythm(nn.Module):
         embedded = self.condition(condition)
         state = self.cell(torch.cat([embedded, previous, first], dim=1), state)
         logits, means, log_widths = self.out(torch.cat([state, embedded], dim=1)).chunk(3, dim=1)
-        return logits, means, log_widths.clamp(-5.0, 1.0), state
+        return logits, means, log_widths.clamp(*LOG_WIDTHS), state
+
+    def mixtures_of(self, condition: Tensor, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+        """Mixtures of all intervals of known records, as `step` gives them, in the order of packed sequences.
+
+        `inputs` (n, intervals, 2) are `previous` and `first` of each, of which `lengths` (n,) say how many count.
+        """
+        embedded = self.condition(condition)
+        repeated = embedded[:, None].expand(-1, inputs.shape[1], -1)
+        packed = pack_padded_sequence(torch.cat([repeated, inputs], 2), lengths, batch_first=True, enforce_sorted=False)
+        weights = [self.cell.weight_ih, self.cell.weight_hh, self.cell.bias_ih, self.cell.bias_hh]
+        start = torch.tanh(embedded)[packed.sorted_indices][None]
+        states, _ = torch.gru(packed.data, packed.batch_sizes, start, weights, True, 1, 0.0, self.training, False)
+        logits, means, log_widths = self.out(torch.cat([states, packed.data[:, : self.width]], 1)).chunk(3, dim=1)
+        return logits, means, log_widths.clamp(*LOG_WIDTHS)

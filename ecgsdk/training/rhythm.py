@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from ecgsdk.encoding import condition_width, encode_conditions, encode_variation
 from ecgsdk.training.data import sampling_weights
@@ -56,20 +57,15 @@ def rhythm_stage(config: TrainConfig, train: Prepared, validation: Prepared) -> 
 
 def negative_log_likelihood(rhythm: Rhythm, condition: Tensor, ratios: Tensor) -> Tensor:
     """Mean over intervals; `ratios` are log(RR / mean RR), shape (n, intervals), NaN where there are no more."""
-    state = rhythm.start(condition)
-    previous, first = torch.zeros(len(ratios), 1), torch.ones(len(ratios), 1)
-    terms = []
-    longest = int((~ratios.isnan()).sum(dim=1).max())
-    for k in range(longest):
-        logits, means, log_widths, state = rhythm.step(condition, previous, first, state)
-        value = ratios[:, k : k + 1]
-        z = (value.nan_to_num() - means) / log_widths.exp()
-        log_density = -0.5 * z.square() - log_widths - 0.5 * math.log(2 * math.pi)
-        terms.append(
-            torch.where(value[:, 0].isnan(), torch.nan, -torch.logsumexp(logits.log_softmax(1) + log_density, 1))
-        )
-        previous, first = value.nan_to_num(), torch.zeros_like(first)
-    return torch.stack(terms, dim=1).nanmean()
+    lengths = (~ratios.isnan()).sum(dim=1)
+    values = ratios[:, : int(lengths.max())].nan_to_num()
+    previous = torch.nn.functional.pad(values, (1, -1))
+    first = (torch.arange(values.shape[1]) == 0).float().expand_as(values)
+    inputs = torch.stack([previous, first], dim=2)
+    logits, means, log_widths = rhythm.mixtures_of(condition, inputs, lengths)
+    values = pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False).data[:, None]
+    log_density = -0.5 * ((values - means) / log_widths.exp()).square() - log_widths - 0.5 * math.log(2 * math.pi)
+    return -torch.logsumexp(logits.log_softmax(1) + log_density, 1).mean()
 
 
 def _tensors(prepared: Prepared, config: TrainConfig) -> tuple[Tensor, Tensor]:

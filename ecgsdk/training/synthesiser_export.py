@@ -11,9 +11,9 @@ from ecgsdk.cards import SynthesiserCard
 from ecgsdk.errors import TrainingError
 from ecgsdk.leads import INDEPENDENT_LEADS, LEADS
 from ecgsdk.training.data import load_prepared
-from ecgsdk.training.export import PTBXL, held_out_figures, load_average, training_facts
+from ecgsdk.training.export import PTBXL, held_out_figures, training_facts
 from ecgsdk.training.graphs import BATCHES, check_model_folder, export_graph, graph_facts, write_model_folder
-from ecgsdk.training.loop import load_stage
+from ecgsdk.training.loop import load_average, load_stage
 from ecgsdk.training.synthesiser import BLOCK, NOISE_RANGE, build_synthesiser
 from ecgsdk.training.train import run_config
 

@@ -14,23 +14,30 @@ from ecgsdk.errors import TrainingError
 from ecgsdk.training.autoencoder import adversarial_stage, autoencoder_stage
 from ecgsdk.training.config import CONFIGS, TrainConfig
 from ecgsdk.training.data import TrainingData, load_prepared, prepare
+from ecgsdk.training.distillation import distillation_stage
 from ecgsdk.training.flow import flow_stage
 from ecgsdk.training.loop import Stage, pick_device, run_stage
+from ecgsdk.training.pairs import make_pairs
 from ecgsdk.training.rhythm import rhythm_stage
 from ecgsdk.training.synthesiser import synthesiser_stage
+from ecgsdk.training.upsampler import upsampler_stage
+from ecgsdk.training.upsampler_data import Pairs, prepare_upsampler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["HISTORY", "STAGES", "SYNTHESISER_STAGES", "run_config", "train"]
+__all__ = ["HISTORY", "STAGES", "SYNTHESISER_STAGES", "UPSAMPLER_STAGES", "run_config", "train"]
 
 HISTORY = "history.jsonl"
-STAGES = ("prepare", "rhythm", "autoencoder", "adversarial", "flow")
+STAGES = ("prepare", "rhythm", "autoencoder", "adversarial", "flow", "pairs", "distilled")
 """Stages of the generator."""
 
 SYNTHESISER_STAGES = ("prepare", "synthesiser")
 """Stages of the synthesiser, which shares nothing with the generator but the prepared data."""
+
+UPSAMPLER_STAGES = ("upsampler",)
+"""Stages of the upsampler, which prepares data of its own: records at 500 Hz."""
 
 
 def train(
@@ -47,7 +54,7 @@ def train(
 
     Args:
         folder: the run's folder: config.json, prepared data, checkpoints, metrics.jsonl.
-        ptbxl: PTB-XL as PhysioNet publishes it; needed by the prepare stage alone.
+        ptbxl: PTB-XL as PhysioNet publishes it; needed by the prepare stage, and by the upsampler stage at first.
         config: settings of a new run; a folder that holds some keeps them, and other ones are an error.
         max_seconds: stop after so long, with a checkpoint; the same call goes on from there.
 
@@ -57,7 +64,7 @@ def train(
     Raises:
         TrainingError: a stage's input is missing, or the settings differ from the run's.
     """
-    known = dict.fromkeys((*STAGES, *SYNTHESISER_STAGES))
+    known = dict.fromkeys((*STAGES, *SYNTHESISER_STAGES, *UPSAMPLER_STAGES))
     unknown = [name for name in stages if name not in known]
     if unknown:
         raise TrainingError(f"unknown stage {unknown[0]!r}; the stages are {', '.join(known)}")
@@ -67,14 +74,32 @@ def train(
     for name in stages:
         if name == "prepare":
             _prepare(folder, ptbxl, config, quiet)
-            (folder / "config.json").write_text(json.dumps(config.as_dict(), indent=2) + "\n")
-        elif name != "adversarial" or config.adversarial_steps:
+            _keep(config, folder)
+        elif name == "pairs":
+            if config.distil_steps and not _pairs(folder, config, chosen, quiet, _left(max_seconds, began)):
+                return False
+        elif _wanted(name, config):
+            if name == "upsampler":
+                _prepare_upsampler(folder, ptbxl, config, quiet)
             stage = _stage(name, folder, config, chosen)
             _note(folder, name, chosen)
-            left = None if max_seconds is None else max_seconds - (time.monotonic() - began)
-            if not run_stage(stage, folder, quiet=quiet, max_seconds=left):
+            if not run_stage(stage, folder, quiet=quiet, max_seconds=_left(max_seconds, began)):
                 return False
     return True
+
+
+def _left(max_seconds: float | None, began: float) -> float | None:
+    return None if max_seconds is None else max_seconds - (time.monotonic() - began)
+
+
+def _wanted(name: str, config: TrainConfig) -> bool:
+    """Whether a stage has any steps to do; two of them may be left out."""
+    return {"adversarial": config.adversarial_steps, "distilled": config.distil_steps}.get(name, 1) > 0
+
+
+def _pairs(folder: Path, config: TrainConfig, device: torch.device, quiet: bool, max_seconds: float | None) -> bool:
+    train = load_prepared(folder / "train.npz", config)
+    return make_pairs(folder, config, train, device, quiet=quiet, max_seconds=max_seconds)
 
 
 def run_config(folder: Path, config: TrainConfig | None = None) -> TrainConfig:
@@ -111,7 +136,25 @@ def _prepare(folder: Path, ptbxl: Path | None, config: TrainConfig, quiet: bool)
     prepare(ptbxl, folder, config, quiet=quiet)
 
 
+def _prepare_upsampler(folder: Path, ptbxl: Path | None, config: TrainConfig, quiet: bool) -> None:
+    if all((folder / f"upsampler_{part}.npy").exists() for part in ("train", "validation")):
+        return
+    if ptbxl is None:
+        raise TrainingError("the upsampler stage needs the PTB-XL folder, for its records at 500 Hz; name it")
+    folder.mkdir(parents=True, exist_ok=True)
+    prepare_upsampler(ptbxl, folder, quiet=quiet)
+    _keep(config, folder)
+
+
+def _keep(config: TrainConfig, folder: Path) -> None:
+    (folder / "config.json").write_text(json.dumps(config.as_dict(), indent=2) + "\n")
+
+
 def _stage(name: str, folder: Path, config: TrainConfig, device: torch.device) -> Stage:
+    if name == "upsampler":
+        pairs, others = (Pairs(folder / f"upsampler_{part}.npy", device) for part in ("train", "validation"))
+        torch.manual_seed(config.seed)  # for the weights that a stage begins with
+        return upsampler_stage(config, pairs, others, device)
     train, validation = (load_prepared(folder / f"{part}.npz", config) for part in ("train", "validation"))
     torch.manual_seed(config.seed)  # for the weights that a stage begins with
     if name == "rhythm":
@@ -123,4 +166,6 @@ def _stage(name: str, folder: Path, config: TrainConfig, device: torch.device) -
         return synthesiser_stage(config, data, held_out, device)
     if name == "adversarial":
         return adversarial_stage(config, folder, data, held_out, device)
+    if name == "distilled":
+        return distillation_stage(config, folder, data, device)
     return flow_stage(config, folder, data, held_out, device)

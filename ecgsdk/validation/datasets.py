@@ -11,10 +11,11 @@ import numpy as np
 from ecgsdk.conditions import STATEMENTS, Condition
 from ecgsdk.errors import ConditionError, DataError, ModelError
 from ecgsdk.models import find_model
-from ecgsdk.readers import read_ecgs
+from ecgsdk.readers import read_ecgs, without_damaged
 from ecgsdk.readers.source import fitted
 from ecgsdk.validation.likeness import has_likeness
-from ecgsdk.validation.pairs import matched
+from ecgsdk.validation.pairs import matched, matched_at_random
+from ecgsdk.validation.progress import no_progress
 from ecgsdk.validation.records import RATE, SECONDS, Records, load_records
 from ecgsdk.validation.twins import joined, resyntheses, twins
 from ecgsdk.validation.utility.tasks import GROUP_TASKS, task_rows
@@ -28,7 +29,16 @@ if TYPE_CHECKING:
     from ecgsdk.validation.progress import Progress
     from ecgsdk.validation.settings import Settings
 
-__all__ = ["DataSets", "Real", "askable", "from_file", "from_generator", "from_synthesiser", "open_real"]
+__all__ = [
+    "DataSets",
+    "Real",
+    "askable",
+    "from_file",
+    "from_generator",
+    "from_synthesiser",
+    "open_real",
+    "open_synthetic",
+]
 
 _MEMBERS, _REFERENCE = 2_000, 4_000
 _TEST_SHARE = 0.25
@@ -40,6 +50,9 @@ _MATCHING = {
     "ones that train were made.",
     "others": "{pairs} of {test} real test records are matched with a synthetic one of the same standard groups. The "
     "other synthetic records train, with the mix of diagnoses that they have.",
+    "unstated": "The synthetic records carry no statement of a standard group: {pairs} of {test} real test records "
+    "have a synthetic one beside them that was drawn at random. So a different mix of diagnoses counts as a "
+    "difference, and nothing is known of single groups, nor of what classifiers learn.",
 }
 
 
@@ -118,13 +131,13 @@ class DataSets:
             )
 
 
-def open_real(settings: Settings) -> Real:
+def open_real(settings: Settings, progress: Progress = no_progress) -> Real:
     """The real ECGs, parted by their folds, by files, or at random, and the rows of them to use.
 
     Raises:
         DataError: no records to train or to test on.
     """
-    train, test, notes = _parts(settings)
+    train, test, notes = _parts(settings, progress)
     order = np.random.default_rng(settings.seed).permutation(len(train))
     sound = np.array([askable(train.conditions[i]) is not None for i in order], dtype=bool)
     usable = order[sound]
@@ -191,29 +204,58 @@ def from_synthesiser(
     )
 
 
+def open_synthetic(settings: Settings, progress: Progress = no_progress) -> ECGSource:
+    """The synthetic ECGs of a file or folder of any format, whatever made them.
+
+    Raises:
+        ConditionError: they say what made them, and a name for that is given.
+        DataError: they cannot be read, or do not say all that is needed; the `input_…` settings are of the real ones.
+    """
+    path = str(settings.synthetic)
+    try:
+        source = read_ecgs(path, skip_damaged=settings.skip_damaged)
+    except DataError as error:
+        if "(--input-" not in str(error):
+            raise
+        mend = f"ecgsdk convert {path} -o synthetic.h5 --input-…"
+        raise DataError(f"{error}; for synthetic ECGs, by converting them first: {mend}") from None
+    if settings.name is not None and source.provenance is not None:
+        raise ConditionError(f"{path} says that {source.provenance.model} made it; leave out the name (--name)")
+    return _tried(source, "synthetic ECGs", settings, progress)
+
+
 def from_file(real: Real, synthetic: ECGSource, settings: Settings, progress: Progress) -> DataSets:
     """Real records, and the synthetic ones of a file, of which some are matched with real test records of their groups.
 
-    The others train, in random order, whatever their groups are.
+    The others train, in random order, whatever their groups are. Synthetic records without any statement are matched at
+    random.
 
     Raises:
-        DataError: the file does not say which model made it, or too few records can be matched.
+        DataError: too few records can be matched, or real test records were the source of synthetic ones.
     """
-    if synthetic.provenance is None:
-        raise DataError(f"{synthetic.name} does not say which model made it; give ECGs that `ecgsdk generate` wrote")
-    positions, chosen = matched(real.test, synthetic, settings.seed)
+    stated = any(condition.groups() for condition in synthetic.conditions)
+    positions, chosen = (matched if stated else matched_at_random)(real.test, synthetic, settings.seed)
     train = np.random.default_rng(settings.seed).permutation(np.setdiff1d(range(len(synthetic)), chosen))
-    card = None
-    with suppress(ModelError):
-        model = find_model(synthetic.provenance.model)
-        card = model.card if model.sha256 == synthetic.provenance.model_sha256 else None
+    card = _card_of(synthetic)
     for_train, for_test = synthetic.select(train.tolist()), synthetic.select(chosen.tolist())
     multi = min(len(train), real.multi)
     members = _members(real, card, settings, progress)
-    data = _together(real, multi, for_train, for_test, positions, members, settings, progress, made_as="others")
-    if synthetic.provenance.strength is not None:
+    made_as: Literal["others", "unstated"] = "others" if stated else "unstated"
+    data = _together(real, multi, for_train, for_test, positions, members, settings, progress, made_as=made_as)
+    # What does not say how it was made may come from a synthesiser, too.
+    if synthetic.provenance is None or synthetic.provenance.strength is not None:
         data.check_sources()
     return data
+
+
+def _card_of(synthetic: ECGSource) -> Card | None:
+    """The card of the model that made the ECGs, where they name it and it is installed."""
+    if synthetic.provenance is None:
+        return None
+    with suppress(ModelError):
+        model = find_model(synthetic.provenance.model)
+        return model.card if model.sha256 == synthetic.provenance.model_sha256 else None
+    return None
 
 
 def _together(
@@ -226,7 +268,7 @@ def _together(
     settings: Settings,
     progress: Progress,
     *,
-    made_as: Literal["twins", "resynthesised", "others"],
+    made_as: Literal["twins", "resynthesised", "others", "unstated"],
 ) -> DataSets:
     data = DataSets(
         train=_load(real.train.select(real.rows.tolist()), "real ECGs to train on", progress),
@@ -235,7 +277,7 @@ def _together(
         synthetic_test=_load(for_test, "synthetic ECGs", progress),
         multi=multi,
         matched=positions,
-        twins=made_as != "others",
+        twins=made_as in ("twins", "resynthesised"),
         resynthesised=made_as == "resynthesised",
         members=members[0],
         reference=members[1],
@@ -246,11 +288,11 @@ def _together(
     return data
 
 
-def _parts(settings: Settings) -> tuple[ECGSource, ECGSource, tuple[str, ...]]:
+def _parts(settings: Settings, progress: Progress) -> tuple[ECGSource, ECGSource, tuple[str, ...]]:
     """Records to train on and to test on, without one in common."""
-    source = _read_real(settings.real, settings)
+    source = _read_real(settings.real, settings, progress)
     if settings.real_test is not None:
-        return source, _read_real(settings.real_test, settings), ()
+        return source, _read_real(settings.real_test, settings, progress), ()
     if None not in source.folds:
         folds = np.array(source.folds)
         train, test = (np.flatnonzero(np.isin(folds, part)) for part in (settings.train_folds, settings.test_folds))
@@ -264,15 +306,25 @@ def _parts(settings: Settings) -> tuple[ECGSource, ECGSource, tuple[str, ...]]:
     return source.select(order[:cut].tolist()), source.select(order[cut:].tolist()), (note,)
 
 
-def _read_real(path: str, settings: Settings) -> ECGSource:
-    return read_ecgs(
+def _tried(source: ECGSource, what: str, settings: Settings, progress: Progress) -> ECGSource:
+    """Only the records whose signals can be read, where that is asked for."""
+    if not settings.skip_damaged:
+        return source
+    with progress(f"trying {what}", len(source)) as advance:
+        return without_damaged(source, advance)
+
+
+def _read_real(path: str, settings: Settings, progress: Progress) -> ECGSource:
+    source = read_ecgs(
         path,
         sampling_rate=settings.sampling_rate,
         seconds=SECONDS,
         input_rate=settings.input_rate,
         input_unit=settings.input_unit,
         input_leads=settings.input_leads,
+        skip_damaged=settings.skip_damaged,
     )
+    return _tried(source, "real ECGs", settings, progress)
 
 
 def _more_of_the_groups(source: ECGSource, others: np.ndarray, most: int) -> np.ndarray:
@@ -289,7 +341,7 @@ def _members(
     """Records that the generator was trained on, and others to compare with, as far as known and asked for."""
     random = np.random.default_rng(settings.seed + 1)
     if settings.members is not None:
-        source = _read_real(settings.members, settings)
+        source = _read_real(settings.members, settings, progress)
         order = random.permutation(len(source))
         most = len(order)
     elif card is not None and real.has_folds and set(settings.train_folds) <= set(card.data.get("folds", ())):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Groups = tuple[str, ...]
 
-__all__ = ["FEWEST", "matched"]
+__all__ = ["FEWEST", "matched", "matched_at_random"]
 
 FEWEST = 20
 """Pairs without which every section would only say what it cannot measure."""
@@ -51,6 +51,26 @@ def matched(test: ECGSource, synthetic: ECGSource, seed: int) -> tuple[np.ndarra
     if len(pairs) < FEWEST:
         raise DataError(_shortage(test, synthetic, len(pairs)))
     return pairs[:, 0], pairs[:, 1]
+
+
+def matched_at_random(test: ECGSource, synthetic: ECGSource, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of a real test record and any synthetic one, for synthetic ECGs of which no group is known.
+
+    Returns:
+        Positions in `test`, rising, and in `synthetic`, as many as `matched` would take at most.
+
+    Raises:
+        DataError: fewer than `FEWEST` pairs.
+    """
+    random = np.random.default_rng(seed)
+    share = next((share for share in _SHARES if share * len(synthetic) >= _ENOUGH), _SHARES[-1])
+    pairs = min(len(test), int(share * len(synthetic)))
+    if pairs < FEWEST:
+        raise DataError(
+            f"{synthetic.name}: {pairs} pairs of a real and a synthetic test record, {FEWEST} are needed; there are "
+            f"{len(test)} real test records, and {len(synthetic)} synthetic ones, of which half can test; give more"
+        )
+    return np.sort(random.permutation(len(test))[:pairs]), random.permutation(len(synthetic))[:pairs]
 
 
 def _pairs(test: Sequence[Condition], synthetic: Sequence[Condition], share: float, seed: int) -> np.ndarray:

@@ -25,12 +25,14 @@ class Settings:
 
     Attributes:
         real: real ECGs: a PTB-XL folder or anything that `read_ecgs` understands.
-        synthetic: a file or folder of synthetic ECGs; or
+        synthetic: a file or folder of synthetic ECGs, ecgsdk's or of any other origin; or
         generator: a model or registered generator, which is asked for a twin of each real record: an ECG of the same
             statements, age and sex; or a synthesiser, which makes one of each real record. Without either: the shipped
             generator.
         real_test: real ECGs to test on, where `real` has no folds.
         members: real ECGs that the generator was trained on; default: the training folds, if its card says so.
+        name: what made the synthetic ECGs, where their file does not say it.
+        skip_damaged: whether records that cannot be read are left out; else they are an error.
         sampling_rate, input_rate, input_unit, input_leads: of the real ECGs, as for `ecgsdk.read_ecgs`.
         train_folds, test_folds: of `real`.
         sections: parts of the report.
@@ -42,6 +44,7 @@ class Settings:
         seeds: trainings of each classifier.
         seed: of all that is drawn.
         steps: flow evaluations of the generator; None: its default.
+        quality: of the generator, "standard" or "high", in place of steps.
         strength: how far a synthesiser's ECGs are from their sources; None: 1.
         device: where the generator runs.
     """
@@ -51,6 +54,8 @@ class Settings:
     generator: str | None = None
     real_test: str | None = None
     members: str | None = None
+    name: str | None = None
+    skip_damaged: bool = False
     sampling_rate: float | None = None
     input_rate: float | None = None
     input_unit: str | None = None
@@ -66,6 +71,7 @@ class Settings:
     seeds: int = 1
     seed: int = 0
     steps: int | None = None
+    quality: str | None = None
     strength: float | None = None
     device: str = "auto"
 
@@ -74,6 +80,12 @@ class Settings:
         check_known("protocol", self.protocols, PROTOCOLS)
         if self.synthetic is not None and self.generator is not None:
             raise ConditionError("give either synthetic ECGs or a generator, not both")
+        if self.name is not None and self.synthetic is None:
+            raise ConditionError("a name is that of what made given synthetic ECGs (--synthetic); leave it out")
+        of_a_model = [name for name in ("quality", "steps", "strength") if getattr(self, name) is not None]
+        if self.synthetic is not None and of_a_model:
+            what = f"{of_a_model[0]} is of a generator, which given synthetic ECGs (--synthetic) need not"
+            raise ConditionError(f"{what}; leave it out")
         if self.records < 100 or self.task_records < 10 or self.seeds < 1:
             raise ConditionError("at least 100 records, 10 records of each class and 1 seed are needed")
         both = sorted(set(self.train_folds) & set(self.test_folds))

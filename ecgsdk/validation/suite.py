@@ -19,10 +19,9 @@ from ecgsdk.cards import kind_of
 from ecgsdk.conditions import STATEMENTS
 from ecgsdk.errors import ConditionError, EcgsdkError, ModelError
 from ecgsdk.plugins import Plugins, installed_plugins
-from ecgsdk.readers import read_ecgs
 from ecgsdk.validation.cache import Cache
 from ecgsdk.validation.comparisons import agreement_section, plugin_section, samples_section
-from ecgsdk.validation.datasets import DataSets, from_file, from_generator, from_synthesiser, open_real
+from ecgsdk.validation.datasets import DataSets, from_file, from_generator, from_synthesiser, open_real, open_synthetic
 from ecgsdk.validation.fidelity import section as fidelity
 from ecgsdk.validation.fidelity.encoder import Encoder, load_encoder
 from ecgsdk.validation.measure import measure_profile
@@ -38,6 +37,7 @@ from ecgsdk.validation.utility.section import section as utility_section
 from ecgsdk.validation.utility.two_sample import two_sample_test
 
 if TYPE_CHECKING:
+    from ecgsdk.readers import ECGSource
     from ecgsdk.validation.profile import Profile
     from ecgsdk.validation.records import Records
     from ecgsdk.validation.settings import Settings
@@ -92,8 +92,9 @@ def validate(
     return Report(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         ecgsdk_version=ecgsdk.__version__,
-        synthetic=_described(run.data.synthetic_train, run.data.synthetic_test) | {"provenance": _provenance(run.data)},
-        real=_described(run.data.train, run.data.test) | {"notes": [*run.data.notes, *_unstated(run.data)]},
+        synthetic=_described(run.data.synthetic_train, run.data.synthetic_test, run.data.sources[1]) | _made_by(run),
+        real=_described(run.data.train, run.data.test, run.data.sources[0])
+        | {"notes": [*run.data.notes, *_unstated(run.data)]},
         settings=settings.as_dict(),
         plugins=tuple(
             {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
@@ -106,12 +107,12 @@ def validate(
 
 
 def _data(settings: Settings, cache: Cache, progress: Progress) -> DataSets:
-    real = open_real(settings)
+    real = open_real(settings, progress)
     if settings.synthetic is not None:
-        return from_file(real, read_ecgs(settings.synthetic), settings, progress)
+        return from_file(real, open_synthetic(settings, progress), settings, progress)
     if _is_synthesiser(settings.generator):
-        if settings.steps is not None:
-            raise ConditionError(f"{settings.generator} is a synthesiser and has no steps; leave them out")
+        if settings.steps is not None or settings.quality is not None:
+            raise ConditionError(f"{settings.generator} is a synthesiser without steps or qualities; leave them out")
         synthesiser = ecgsdk.load_synthesiser(settings.generator, device=settings.device)
         return from_synthesiser(real, synthesiser, settings, cache, progress)
     if settings.strength is not None:
@@ -294,8 +295,9 @@ _SECTIONS: dict[str, Callable[[_Run], Section]] = {
 }
 
 
-def _described(train: Records, test: Records) -> dict[str, Any]:
-    return {"name": Path(train.name).name, "train_records": len(train), "test_records": len(test)}
+def _described(train: Records, test: Records, source: ECGSource) -> dict[str, Any]:
+    described = {"name": Path(train.name).name, "train_records": len(train), "test_records": len(test)}
+    return described | ({"left_out": list(source.left_out)} if source.left_out else {})
 
 
 def _unstated(data: DataSets) -> list[str]:
@@ -311,6 +313,9 @@ def _unstated(data: DataSets) -> list[str]:
     return [note]
 
 
-def _provenance(data: DataSets) -> dict[str, object] | None:
-    source = data.sources[1]
-    return source.provenance.as_dict() if source.provenance else None
+def _made_by(run: _Run) -> dict[str, object]:
+    """What made the synthetic ECGs: by their file, or as the user names it."""
+    provenance = run.data.sources[1].provenance
+    if provenance is not None:
+        return {"provenance": provenance.as_dict()}
+    return {"provenance": None, "generator": run.settings.name or "unknown: the ECGs do not say what made them"}

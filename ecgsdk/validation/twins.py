@@ -12,6 +12,7 @@ import numpy as np
 
 from ecgsdk.cohort import Cohort
 from ecgsdk.errors import DataError
+from ecgsdk.quality import quality_steps
 from ecgsdk.readers import read_ecgs
 from ecgsdk.validation.records import RATE
 from ecgsdk.writers import open_writer
@@ -54,7 +55,7 @@ def twins(
     """
     cohort = Cohort.from_conditions(asked)
     rate = RATE if RATE in generator.sampling_rates else generator.sampling_rates[0]
-    seed, steps = settings.seed, settings.steps
+    seed, steps = settings.seed, quality_steps(generator, settings.quality, settings.steps)
 
     def facts(rows: range) -> dict[str, object]:
         return {"asked": [condition.as_dict() for condition in cohort.conditions[rows.start : rows.stop]]}

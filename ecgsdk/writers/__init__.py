@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ecgsdk.errors import WriteError
 from ecgsdk.writers.atomic import check_target
 from ecgsdk.writers.formats import BUILT_IN
+from ecgsdk.writers.journal import take_up
 from ecgsdk.writers.writer import Sink, Writer
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def open_writer(
     total: int,
     provenance: Provenance | None,
     overwrite: bool = False,
+    keep_rate: bool = True,
+    resume_key: Callable[[], str] | None = None,
+    tell: Callable[[str], object] = lambda line: None,
 ) -> Writer:
     """A writer to be used in a `with` block, with `write(batch)` for each batch in order.
 
@@ -49,6 +53,12 @@ def open_writer(
         provenance: what made the ECGs; None for real ones. Synthetic ones are rounded so that the lead equations
             hold, real ones lead by lead.
         overwrite: whether an existing file is replaced, or a folder that holds nothing but records of the format.
+        keep_rate: DICOM's 12-lead object, the one that viewers open, takes no rate under 200 Hz: slower ECGs become
+            Ambulatory ECGs, or are resampled to 500 Hz if this is false. Other formats keep any rate.
+        resume_key: gives a text on one line that only a writer of the same records has, empty for none. With it, a
+            folder of WFDB, DICOM, EDF+ or CSV records that an interrupted writer left is gone on with: in the `with`
+            block, `written` says how many records are there. Formats of one file are always begun anew.
+        tell: is told in a line what became of an output that was interrupted, and of a rate that is not kept.
 
     Raises:
         WriteError: an unknown format, no records or too many, a rate that the format does not take, an existing
@@ -57,16 +67,28 @@ def open_writer(
         PluginError: the plugin of the format fails.
     """
     target, chosen = Path(path), format or _format_of(path)
+    settings: dict[str, Any] = {"tell": tell}
     if total < 1:
         raise WriteError(f"no records to write into {path}")
     if chosen in BUILT_IN:
         folder = BUILT_IN[chosen].entries is not None and not _is_single_file(path, chosen)
         _check_fit(target, chosen, sampling_rate, total, folder=folder)
-        check_target(target, overwrite=overwrite, folder=folder, ours=BUILT_IN[chosen].owns)
+        check: Callable[[], None] = partial(
+            check_target, target, overwrite=overwrite, folder=folder, ours=BUILT_IN[chosen].owns
+        )
+        check()
         open_sink = BUILT_IN[chosen].sink(folder=folder)
+        key = resume_key() if folder and resume_key is not None else ""
+        if key:
+            key = f"{key} {chosen} {keep_rate}"
+            open_sink = partial(open_sink, key=key)
+            settings["take_up"] = partial(take_up, key=key, total=total)
+        if not keep_rate:
+            settings["written_rate"] = BUILT_IN[chosen].written_rate
     else:
-        open_sink = _open_plugin_sink(target, chosen, overwrite=overwrite)
-    return Writer(target, open_sink, sampling_rate=sampling_rate, total=total, provenance=provenance)
+        check, open_sink = _plugin_format(target, chosen, overwrite=overwrite)
+    settings |= {"sampling_rate": sampling_rate, "total": total, "provenance": provenance}
+    return Writer(target, open_sink, check=check, **settings)
 
 
 def _format_of(path: str | Path) -> str:
@@ -103,21 +125,25 @@ def _check_fit(path: Path, name: str, sampling_rate: float, total: int, *, folde
         raise WriteError(f"cannot write {total} records into {path}: a {path.suffix} file holds one; {mend}")
 
 
-def _open_plugin_sink(target: Path, name: str, *, overwrite: bool) -> Callable[[Path, Header], Sink]:
-    """The sink class of a plugin's format, once `target` is known to be free for it."""
+def _plugin_format(
+    target: Path, name: str, *, overwrite: bool
+) -> tuple[Callable[[], None], Callable[[Path, Header], Sink]]:
+    """What checks that `target` is free for a plugin's format, which it is, and the format's sink class."""
     from ecgsdk.plugins import Plugins
 
     writers = _plugins()
     if name not in writers:
         raise WriteError(f"unknown format {name!r}; known: {', '.join((*FORMATS, *writers))}")
     writer = writers[name]
-    check_target(
+    check = partial(
+        check_target,
         target,
         overwrite=overwrite,
         folder=writer.folder,
         ours=lambda entry: entry.name.lower().endswith(writer.suffixes),
     )
-    return partial(_PluginSink, writer, Plugins.make(writer))
+    check()
+    return check, partial(_PluginSink, writer, Plugins.make(writer))
 
 
 class _PluginSink:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +15,7 @@ from ecgsdk.errors import WriteError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["check_target", "discard", "publish", "staging_path"]
+__all__ = ["check_target", "discard", "parts_of", "publish", "staging_path", "stale_parts"]
 
 
 def check_target(path: Path, *, overwrite: bool, folder: bool, ours: Callable[[Path], bool] = lambda _: False) -> None:
@@ -40,8 +42,23 @@ def check_target(path: Path, *, overwrite: bool, folder: bool, ours: Callable[[P
 
 
 def staging_path(path: Path) -> Path:
-    """The name beside `path` under which it is written."""
-    return path.with_name(f".{path.name}.part-{os.getpid()}")
+    """The name beside `path` under which it is written: `.NAME.part-HERE-PID`."""
+    return path.with_name(f".{path.name}.part-{_here()}-{os.getpid()}")
+
+
+def parts_of(path: Path) -> list[Path]:
+    """What was written, or is being written, under temporary names beside `path`."""
+    prefix = f".{path.name}.part-"
+    try:
+        return sorted(entry for entry in path.parent.iterdir() if entry.name.startswith(prefix))
+    except OSError:
+        return []
+
+
+def stale_parts(path: Path) -> list[Path]:
+    """The parts of `path` that processes left which have ended, or this one before; not those of other machines."""
+    prefix = f".{path.name}.part-{_here()}-"
+    return [part for part in parts_of(path) if part.name.startswith(prefix) and _ended(part.name[len(prefix) :])]
 
 
 def publish(staged: Path, path: Path) -> None:
@@ -84,3 +101,29 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _here() -> str:
+    """A name for this machine, or container: for all that number their processes as this one is numbered."""
+    try:
+        processes = str(os.stat("/proc/self/ns/pid").st_ino)
+    except OSError:
+        processes = ""
+    return hashlib.sha256(f"{platform.node()} {processes}".encode()).hexdigest()[:8]
+
+
+def _ended(number: str) -> bool:
+    """Whether no other process has this number; on Windows, where asking would end it, that is not known."""
+    if not number.isdecimal() or len(number) > 9:
+        return False
+    if int(number) == os.getpid():
+        return True
+    if os.name == "nt":
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

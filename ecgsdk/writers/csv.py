@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ecgsdk.errors import WriteError
 from ecgsdk.leads import LEADS
-from ecgsdk.limits import LARGEST_CSV, check_record_size
+from ecgsdk.limits import LARGEST_CSV, LARGEST_CSV_LIST, check_record_size
 from ecgsdk.writers.marking import number_text
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ RECORD_COLUMNS = (
 """What is said of each record: in records.csv, after the column `file`, or after the leads of a file on its own."""
 
 _SAMPLE_COLUMNS = ("time_s", *LEADS)
+_SHORTEST_LINE = len("000000.csv") + len(RECORD_COLUMNS) + len("1falsex\n")
 _SHORTEST_ROW = len(",".join(("0.0", *("0.000" for _ in LEADS))))
 
 
@@ -60,6 +62,8 @@ class CsvRecords:
     def __init__(self, header: Header) -> None:
         self._header = header
         self._samples = _Samples(header)
+        self._listed = len(self.list_head)
+        _check_list(self._listed + header.total * _SHORTEST_LINE)
 
     def files(self, record: Record) -> Iterator[tuple[str, bytes]]:
         """The table of samples."""
@@ -67,7 +71,10 @@ class CsvRecords:
 
     def list_line(self, record: Record) -> str:
         """The record's row in records.csv."""
-        return _row((f"{record.name}.csv", *_record_cells(record, self._header)))
+        line = _row((f"{record.name}.csv", *_record_cells(record, self._header)))
+        self._listed += len(line.encode())
+        _check_list(self._listed)
+        return line
 
 
 class CsvRecord:
@@ -116,6 +123,13 @@ class _Samples:
 def _check_table(size: int) -> None:
     """Raises WriteError for a table of so many bytes; by the shortest rows there can be, before it is made."""
     check_record_size(size, LARGEST_CSV, "a CSV file")
+
+
+def _check_list(size: int) -> None:
+    """Raises WriteError for a list of so many bytes, which would not be read; by the shortest lines, beforehand."""
+    if size > LARGEST_CSV_LIST:
+        most = f"more than the {LARGEST_CSV_LIST >> 20} MiB that are read of it"
+        raise WriteError(f"records.csv would have {most}; write several folders of fewer records, or another format")
 
 
 def _record_cells(record: Record, header: Header) -> list[str]:

@@ -57,7 +57,9 @@ class DicomRecords:
     """One multiplex group of twelve channels, 16-bit microvolts, in explicit VR little endian.
 
     The SOP class is 12-Lead ECG Waveform Storage. It allows 200 to 1000 Hz and 16,384 samples; ECGs beyond that become
-    Ambulatory ECG Waveform Storage (from 50 Hz, of any length), the one standard object with a place for them.
+    Ambulatory ECG Waveform Storage (from 50 Hz, of any length), the one standard object with a place for them. Slower
+    ECGs that come resampled (`ecgsdk.open_writer`) say so: as DERIVED, in the series' or study's description, in an
+    annotation, and by a Filter High Frequency of each channel at half the rate that they had.
 
     A synthetic ECG says so in Synthetic Data (0008,001C) YES, Content Qualification RESEARCH, Waveform Originality
     DERIVED, the patient's name SYNTHETIC^ECG, patient ID (model, seed and record), descriptions of study and series,
@@ -83,7 +85,9 @@ class DicomRecords:
         low, high = _TWELVE_LEAD_RATES
         fits = low <= header.sampling_rate <= high and header.samples <= _TWELVE_LEAD_SAMPLES
         self._sop_class = TwelveLeadECGWaveformStorage if fits else AmbulatoryECGWaveformStorage
-        self._channels = _encoded_element("ChannelDefinitionSequence", Sequence([_channel(lead) for lead in LEADS]))
+        highest = None if header.recorded_rate is None else header.recorded_rate / 2
+        channels = Sequence([_channel(lead, highest) for lead in LEADS])
+        self._channels = _encoded_element("ChannelDefinitionSequence", channels)
 
     def files(self, record: Record) -> Iterator[tuple[str, bytes]]:
         """The one file."""
@@ -96,6 +100,7 @@ class DicomRecords:
         _add_person(dataset, record, provenance)
         dataset.WaveformSequence = Sequence([self._waveform(samples)])
         _add_marking(dataset, record, provenance, marking)
+        _add_resampling(dataset, self._header)
         yield ".dcm", _encoded(dataset)
 
     def list_line(self, record: Record) -> str:
@@ -105,7 +110,8 @@ class DicomRecords:
     def _waveform(self, samples: bytes) -> Dataset:
         """The multiplex group (PS3.3 C.10.9)."""
         group = _dataset(default_encoding)
-        group.WaveformOriginality = "ORIGINAL" if self._header.provenance is None else "DERIVED"
+        recorded = self._header.provenance is None and self._header.recorded_rate is None
+        group.WaveformOriginality = "ORIGINAL" if recorded else "DERIVED"
         group.NumberOfWaveformChannels = len(LEADS)
         group.NumberOfWaveformSamples = self._header.samples
         group.SamplingFrequency = f"{self._header.sampling_rate:.14g}"
@@ -117,8 +123,8 @@ class DicomRecords:
         return group
 
 
-def _channel(lead: str) -> Dataset:
-    """A channel whose unit is one microvolt (PS3.3 C.10.9.1.4)."""
+def _channel(lead: str, highest: float | None) -> Dataset:
+    """A channel whose unit is one microvolt (PS3.3 C.10.9.1.4), with nothing above the `highest` frequency in Hz."""
     channel = Dataset()
     channel.WaveformChannelNumber = LEADS.index(lead) + 1
     channel.ChannelLabel = lead
@@ -129,6 +135,8 @@ def _channel(lead: str) -> Dataset:
     channel.ChannelBaseline = "0"
     channel.ChannelSampleSkew = "0"
     channel.WaveformBitsStored = 16
+    if highest is not None:
+        channel.FilterHighFrequency = f"{highest:.14g}"
     return channel
 
 
@@ -201,6 +209,19 @@ def _add_marking(dataset: Dataset, record: Record, provenance: Provenance | None
         marking = marking_json(_long_string(record.identifier), record.condition, provenance)
     texts.append(marking)
     dataset.WaveformAnnotationSequence = Sequence([_annotation(text) for text in texts])
+
+
+def _add_resampling(dataset: Dataset, header: Header) -> None:
+    """What tells people that the ECG was slower once."""
+    if header.recorded_rate is None:
+        return
+    rates = f"resampled from {header.recorded_rate:g} to {header.sampling_rate:g} Hz"
+    if header.provenance is None:
+        dataset.SeriesDescription = f"12-lead ECG, {rates}"
+    else:  # whose series has the model's name, which may be long
+        dataset.StudyDescription = f"{dataset.StudyDescription}, {rates}"
+    said = f"This ECG was {rates}; there is nothing above {header.recorded_rate / 2:g} Hz in it."
+    dataset.WaveformAnnotationSequence.append(_annotation(said))
 
 
 def _annotation(text: str) -> Dataset:

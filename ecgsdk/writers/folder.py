@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ecgsdk.writers.journal import Journal
 from ecgsdk.writers.quantise import quantise
 
 if TYPE_CHECKING:
@@ -58,34 +59,65 @@ class RecordFormat(Protocol):
 
 
 class FolderSink:
-    """A folder of records in the order written, and their list where the format has one."""
+    """A folder of records in the order written, and their list where the format has one.
 
-    def __init__(self, open_format: Callable[[Header], RecordFormat], path: Path, header: Header) -> None:
+    With a `key`, a journal tells after each batch which records are whole (`ecgsdk.writers.journal`), and a folder that
+    has one is gone on with after its last record.
+    """
+
+    def __init__(
+        self, open_format: Callable[[Header], RecordFormat], path: Path, header: Header, *, key: str = ""
+    ) -> None:
         self._format = open_format(header)
         self._header = header
-        self._written = 0
         self._folder = path
-        path.mkdir()
+        path.mkdir(exist_ok=bool(key))
         listed = self._format.list_name
-        self._list = (path / listed).open("w", encoding="utf-8", newline="\n") if listed else None
-        if self._list:
-            self._list.write(self._format.list_head)
+        self._journal = Journal(path, key, listed) if key else None
+        self._written = self._journal.records if self._journal else 0
+        self._list = (path / listed).open("ab") if listed else None
+        if self._list and not self._written:
+            self._list.write(self._format.list_head.encode())
 
     def write(self, batch: ECGBatch) -> None:
         """Adds the records of a batch."""
         for record in _records(batch, self._header, self._written):
-            for suffix, contents in self._format.files(record):
-                (self._folder / (record.name + suffix)).write_bytes(contents)
-            if self._list:
-                self._list.write(self._format.list_line(record))
+            self._write_record(record)
             self._written += 1
+        self._flush()
 
     def close(self) -> None:
         """Completes the list of records."""
-        if self._list:
-            self._list.close()
+        self.abort()
+        if self._journal:
+            self._journal.path.unlink()
 
-    abort = close
+    def abort(self) -> None:
+        """Closes the list, and the journal of what is whole."""
+        self._flush()
+        for file in (self._list, self._journal):
+            if file:
+                file.close()
+
+    def _write_record(self, record: Record) -> None:
+        start = self._list.tell() if self._list else 0
+        line = self._format.list_line(record).encode() if self._list else b""
+        written = {record.name + suffix: contents for suffix, contents in self._format.files(record)}
+        for name, contents in written.items():
+            (self._folder / name).write_bytes(contents)
+        if self._list:
+            self._list.write(line)
+        if self._journal:
+            # The first record's line stands for what is before it, too.
+            head = b"" if self._written else self._format.list_head.encode()
+            self._journal.add([*written.values(), head, line], start + len(line), written)
+
+    def _flush(self) -> None:
+        """The list first: the journal must not tell of lines that are not there."""
+        if self._list:
+            self._list.flush()
+        if self._journal:
+            self._journal.flush()
 
 
 class FileSink:

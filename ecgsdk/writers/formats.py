@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ecgsdk.errors import RuntimeSetupError
+from ecgsdk.resampling import resampled_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +33,8 @@ class Format:
         entries: names in a folder of its records; None for a format that keeps all records in one file.
         writes_alone: the RecordFormat of a file with a single record, where it is another.
         rates: lowest and highest sampling rate in Hz.
+        usual: lowest rate in Hz of the format's usual object, the rate at which slower ECGs are written, and the most
+            samples that it takes; None for a format that has one object.
         package: what it needs beyond the base install.
         extra: the extra of ecgsdk that brings the package.
     """
@@ -43,6 +46,7 @@ class Format:
     entries: re.Pattern[str] | None = None
     writes_alone: str = ""
     rates: tuple[float, float] = (0.0, math.inf)
+    usual: tuple[float, float, int] | None = None
     package: str = ""
     extra: str = ""
 
@@ -50,7 +54,14 @@ class Format:
         """Whether a file in a folder has a name that this format gives."""
         return self.entries is not None and self.entries.fullmatch(entry.name) is not None
 
-    def sink(self, *, folder: bool) -> Callable[[Path, Header], Sink]:
+    def written_rate(self, rate: float, samples: int) -> float:
+        """The rate in Hz at which ECGs of so many samples at `rate` are written: another, if the usual object fits."""
+        if self.usual is None or rate >= self.usual[0]:
+            return rate
+        _, raised, longest = self.usual
+        return raised if resampled_length(samples, rate, raised) <= longest else rate
+
+    def sink(self, *, folder: bool) -> Callable[..., Sink]:
         """What opens an output.
 
         Raises:
@@ -91,6 +102,7 @@ BUILT_IN: Mapping[str, Format] = {
         (".dcm",),
         re.compile(r"[0-9]{6,}\.dcm"),
         rates=(50.0, 1000.0),
+        usual=(200.0, 500.0, 16384),
         package="pydicom",
         extra="dicom",
     ),

@@ -43,16 +43,20 @@ def marking_json(identifier: str, condition: Condition, provenance: Provenance |
 
 
 def marking_sentence(identifier: str, condition: Condition, provenance: Provenance) -> str:
-    """That a record is synthetic, what made it and what was asked for, in one line."""
-    asked = [*condition.statements]
+    """That a record is synthetic, what made it and what was asked for, or is known of its source, in one line."""
+    facts = [*condition.statements]
     if condition.heart_rate is not None:
-        asked.append(f"{condition.heart_rate:g} bpm")
+        facts.append(f"{condition.heart_rate:g} bpm")
     if condition.age is not None:
-        asked.append(f"age {condition.age:g}")
+        facts.append(f"age {condition.age:g}")
     if condition.sex is not None:
-        asked.append(f"sex {condition.sex}")
+        facts.append(f"sex {condition.sex}")
     maker = f"ecgsdk {provenance.version}, model {provenance.model}, seed {provenance.seed}, record {identifier}"
-    return one_line(f"SYNTHETIC ECG, made by {maker}; asked for: {', '.join(asked) or 'nothing'}.", 500)
+    if provenance.strength is None:
+        said = f"asked for: {', '.join(facts) or 'nothing'}"
+    else:
+        said = f"of a real ECG, strength {provenance.strength:g}; known of that ECG: {', '.join(facts) or 'nothing'}"
+    return one_line(f"SYNTHETIC ECG, made by {maker}; {said}.", 500)
 
 
 def number_text(value: float) -> str:

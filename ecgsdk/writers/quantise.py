@@ -17,6 +17,9 @@ __all__ = ["LARGEST", "quantise"]
 LARGEST = 32767
 """Largest magnitude written: −32768 marks an invalid sample in WFDB."""
 
+# Records at a time: their floats stay in the cache, and take little memory at high sampling rates.
+_AT_ONCE = 8
+
 
 def quantise(
     signals: np.ndarray,
@@ -43,15 +46,24 @@ def quantise(
     Raises:
         WriteError: a sample is beyond ±32767 units.
     """
+    quantised = np.empty(signals.shape, dtype=np.int16)
+    for first in range(0, len(signals), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        units = _units(signals[some], millivolts_per_unit, derive_leads=derive_leads)
+        if units.size and not (units.min() >= -LARGEST and units.max() <= LARGEST):
+            names = range(len(signals)) if identifiers is None else identifiers
+            raise WriteError(_beyond(units, millivolts_per_unit, names[some]))
+        quantised[some] = units
+    return quantised
+
+
+def _units(signals: np.ndarray, millivolts_per_unit: float, *, derive_leads: bool) -> np.ndarray:
     # What overflows is infinite, or no number after that, and found to be too large.
     with np.errstate(over="ignore", invalid="ignore"):
-        if derive_leads:
-            units = np.rint(to_twelve(_rounded(to_eight(signals), millivolts_per_unit)))
-        else:
-            units = _rounded(signals, millivolts_per_unit)
-    if units.size and not (units.min() >= -LARGEST and units.max() <= LARGEST):
-        raise WriteError(_beyond(units, millivolts_per_unit, identifiers))
-    return units.astype(np.int16)
+        if not derive_leads:
+            return _rounded(signals, millivolts_per_unit)
+        units = to_twelve(_rounded(to_eight(signals), millivolts_per_unit))
+        return np.rint(units, out=units)
 
 
 def _rounded(signals: np.ndarray, millivolts_per_unit: float) -> np.ndarray:
@@ -60,8 +72,7 @@ def _rounded(signals: np.ndarray, millivolts_per_unit: float) -> np.ndarray:
     return np.rint(units, out=units)
 
 
-def _beyond(units: np.ndarray, millivolts_per_unit: float, identifiers: Sequence[str] | None) -> str:
+def _beyond(units: np.ndarray, millivolts_per_unit: float, names: Sequence[object]) -> str:
     record, lead = np.argwhere(~(np.abs(units) <= LARGEST).all(axis=2))[0]
-    name = record if identifiers is None else identifiers[record]
     bound = f"{LARGEST * millivolts_per_unit:g} mV, the most that 16 bits hold"
-    return f"record {name}: lead {LEADS[lead]} goes beyond ±{bound}; mend its unit, or write NPZ"
+    return f"record {names[record]}: lead {LEADS[lead]} goes beyond ±{bound}; mend its unit, or write NPZ"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from ecgsdk.errors import WriteError
 from ecgsdk.leads import LEADS
-from ecgsdk.writers.atomic import discard, publish, staging_path
+from ecgsdk.resampling import resample, resampled_length
+from ecgsdk.writers.atomic import discard, parts_of, publish, staging_path, stale_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ecgsdk.batch import ECGBatch, Provenance
 
 __all__ = ["Header", "Sink", "Writer"]
+
+_CANNOT_GO_ON = "what an interrupted run left has another source or other options, or cannot be gone on with"
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,14 @@ class Header:
         total: number of records.
         samples: samples of each record.
         provenance: what made the ECGs; None for real ones.
+        recorded_rate: Hz from which the ECGs were resampled for the format; None where they were not.
     """
 
     sampling_rate: float
     total: int
     samples: int
     provenance: Provenance | None
+    recorded_rate: float | None = None
 
 
 class Sink(Protocol):
@@ -57,7 +62,12 @@ class Writer:
     """Writes batches under a temporary name and gives the output its final name at a clean end of the `with` block.
 
     After any exception, a KeyboardInterrupt included, nothing is left; a killed process leaves at most
-    `.NAME.part-PID` beside the final name.
+    `.NAME.part-HERE-PID` beside the final name, which the next writer of the same output on this machine removes.
+    With `take_up`, it goes on with it instead, and a KeyboardInterrupt leaves it, too.
+
+    Attributes:
+        written: records that are written; in the `with` block it begins with those that are taken up.
+        header: what is true of all of them, in the output; of no samples before the first batch.
     """
 
     def __init__(
@@ -68,18 +78,41 @@ class Writer:
         sampling_rate: float,
         total: int,
         provenance: Provenance | None,
+        check: Callable[[], None] = lambda: None,
+        take_up: Callable[[Path], int] | None = None,
+        written_rate: Callable[[float, int], float] = lambda rate, samples: rate,
+        tell: Callable[[str], object] = lambda line: None,
     ) -> None:
         self.path = path
         self.written = 0
+        self._tell = tell
         self._open_sink = open_sink
         self._facts = (float(sampling_rate), total)
         self._provenance = provenance
         self._staged = staging_path(path)
-        self._header: Header | None = None
+        self._check_target = check
+        self._take_up = take_up
+        self._written_rate = written_rate
+        self._given = 0
+        self.header = Header(*self._facts, 0, provenance)
         self._sink: Sink | None = None
 
     def __enter__(self) -> Writer:
-        discard(self._staged)
+        parts, stale = parts_of(self.path), stale_parts(self.path)
+        with _reported(self.path):
+            # What is under this writer's own name comes first, to make room.
+            for part in sorted(stale, key=lambda part: part != self._staged):
+                if self._take_up is not None and not self.written:
+                    self.written = self._taken_up(part)
+                else:
+                    discard(part)
+        if self.written:
+            kept = f"{self.written} of {self._facts[1]} records"
+            self._tell(f"goes on with {self.path} after {kept}, which an interrupted run wrote")
+        elif stale:
+            self._tell(f"begins {self.path} anew; {_CANNOT_GO_ON}")
+        for part in set(parts) - set(stale):
+            self._tell(f"warning: {part} is left from a process that may still run; delete it if none does")
         return self
 
     def write(self, batch: ECGBatch) -> None:
@@ -94,9 +127,10 @@ class Writer:
         self._check(batch)
         with _reported(self.path):
             if self._sink is None:
-                self._header = Header(*self._facts, batch.signals.shape[2], self._provenance)
-                self._sink = self._open_sink(self._staged, self._header)
-            self._sink.write(batch)
+                self._given = batch.signals.shape[2]
+                self.header = self._make_header(self._given)
+                self._sink = self._open_sink(self._staged, self.header)
+            self._sink.write(_resampled(batch, self.header))
         self.written += len(batch)
 
     def __exit__(
@@ -109,7 +143,27 @@ class Writer:
             if self._sink is not None:
                 with suppress(Exception):
                     self._sink.abort()
+            if not (self._take_up is not None and kind is KeyboardInterrupt):
+                discard(self._staged)
+
+    def _make_header(self, samples: int) -> Header:
+        rate, total = self._facts
+        written = self._written_rate(rate, samples)
+        if written == rate:
+            return Header(rate, total, samples, self._provenance)
+        why = f"as the format's usual object takes no {rate:g} Hz; keep_rate= (--keep-rate) keeps it"
+        self._tell(f"{self.path}: resampled from {rate:g} to {written:g} Hz, {why}")
+        return Header(written, total, resampled_length(samples, rate, written), self._provenance, recorded_rate=rate)
+
+    def _taken_up(self, part: Path) -> int:
+        """The records of a part, which goes on under this writer's own name; 0 where it cannot, and is removed."""
+        with suppress(FileNotFoundError):  # another writer was faster
+            part.replace(self._staged)
+            kept = self._take_up(self._staged) if self._take_up else 0
+            if kept:
+                return kept
             discard(self._staged)
+        return 0
 
     def _complete(self) -> None:
         total = self._facts[1]
@@ -118,11 +172,13 @@ class Writer:
         with _reported(self.path):
             self._sink.close()
             self._sink = None
+            # Others may have written there meanwhile.
+            self._check_target()
             publish(self._staged, self.path)
 
     def _check(self, batch: ECGBatch) -> None:
         rate, total = self._facts
-        samples = self._header.samples if self._header else batch.signals.shape[2]
+        samples = self._given or batch.signals.shape[2]
         if (batch.sampling_rate, batch.signals.shape[2], batch.provenance) != (rate, samples, self._provenance):
             raise ValueError(f"a batch that differs in rate, length or provenance from what {self.path} was opened for")
         if self.written + len(batch) > total:
@@ -131,6 +187,16 @@ class Writer:
             if isinstance(condition.heart_rate, tuple) or isinstance(condition.age, tuple):
                 raise ValueError(f"{condition} has a span; write the value that was drawn from it")
         _check_finite(batch)
+
+
+def _resampled(batch: ECGBatch, header: Header) -> ECGBatch:
+    """The batch at the rate at which it is written; one record after the other, as that takes memory."""
+    if batch.sampling_rate == header.sampling_rate:
+        return batch
+    signals = np.empty((*batch.signals.shape[:2], header.samples), dtype=np.float32)
+    for row, record in enumerate(batch.signals):
+        signals[row] = resample(record, batch.sampling_rate, header.sampling_rate)
+    return replace(batch, signals=signals, sampling_rate=header.sampling_rate)
 
 
 def _check_finite(batch: ECGBatch) -> None:

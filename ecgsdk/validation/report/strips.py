@@ -4,13 +4,15 @@ Twelve leads of ten seconds or more are laid out as the standard page (Kligfield
 three rows of four leads for 2.5 s each, over ten seconds of lead II. Anything else is stacked, a row a lead. Each lead
 is drawn about its median, as an electrocardiograph, which passes no direct voltage, would.
 
-A unit of the drawings is 0.05 mm: 5 µV, or a sample at 500 Hz. Each sample is drawn, with integer relative moves.
+A unit of the drawings is 0.05 mm: 5 µV, or a sample at 500 Hz. Each sample is drawn, with integer relative moves. The
+drawings state their true size, which a page's style may change.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import groupby
 from statistics import median_low
 from typing import TYPE_CHECKING
 
@@ -20,11 +22,14 @@ from ecgsdk.paper import GAIN_MM_PER_MV, SPEED_MM_PER_S
 from ecgsdk.validation.report.markup import Markup, element
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ecgsdk.validation.results import Sample
 
-__all__ = ["ecg_svg"]
+__all__ = ["MISSING", "ecg_svg"]
+
+MISSING = -32768
+"""Value of a sample, in microvolts, that is missing: the trace has a gap there."""
 
 _PAGE_SECONDS = 10.0
 
@@ -73,22 +78,25 @@ def ecg_svg(sample: Sample, identifier: str, beside: Sequence[Sample] = ()) -> M
         _mark(mark),
         class_=f"ecg {sample.role}",
         viewBox=f"0 0 {width} {height}",
+        width=f"{width / _UNITS_PER_MM:g}mm",
+        height=f"{height / _UNITS_PER_MM:g}mm",
         role="img",
         aria_labelledby=f"{identifier}-title {identifier}-desc",
         xmlns="http://www.w3.org/2000/svg",
     )
 
 
-def _centred(sample: Sample) -> dict[str, list[int]]:
-    """Units above the baseline of each lead's samples."""
-    leads = {}
+def _centred(sample: Sample) -> dict[str, list[int | None]]:
+    """Units above the baseline of each lead's samples; None where one is missing."""
+    leads: dict[str, list[int | None]] = {}
     for lead, row in zip(sample.leads, sample.microvolts):
-        middle = median_low(row) if row else 0
-        leads[lead] = [round((value - middle) * _MICROVOLTS) for value in row]
+        known = [value for value in row if value != MISSING]
+        middle = median_low(known) if known else 0
+        leads[lead] = [None if value == MISSING else round((value - middle) * _MICROVOLTS) for value in row]
     return leads
 
 
-def _rows(leads: dict[str, list[int]], rate: float) -> list[_Row]:
+def _rows(leads: dict[str, list[int | None]], rate: float) -> list[_Row]:
     """The standard page if there is enough for it, else a row a lead."""
     shortest = min((len(values) for values in leads.values()), default=0)
     if set(leads) != set(LEADS) or shortest < _PAGE_SECONDS * rate:
@@ -97,8 +105,9 @@ def _rows(leads: dict[str, list[int]], rate: float) -> list[_Row]:
     return [_row(line, leads) for line in lines]
 
 
-def _row(parts: tuple[Segment, ...], leads: dict[str, list[int]]) -> _Row:
-    shown = [value for part in parts for value in leads[part.lead][part.first : part.last]]
+def _row(parts: tuple[Segment, ...], leads: dict[str, list[int | None]]) -> _Row:
+    drawn = [value for part in parts for value in leads[part.lead][part.first : part.last]]
+    shown = [value for value in drawn if value is not None]
     up, down = max(shown, default=0) + _LABEL, -min(shown, default=0)
     return _Row(parts, max(_LEAST_UP, _limited(up)), max(_LEAST_DOWN, _limited(down)))
 
@@ -136,7 +145,7 @@ def _grid(identifier: str, width: int, height: int) -> Markup:
     return element("g", element("defs", pattern), paper, lines)
 
 
-def _drawn(rows: Sequence[_Row], leads: dict[str, list[int]], rate: float) -> Markup:
+def _drawn(rows: Sequence[_Row], leads: dict[str, list[int | None]], rate: float) -> Markup:
     """Calibration pulses, traces and lead names of all rows."""
     traces, names, top = [], [], _HEADER
     pulse, millivolt = _UNITS_PER_MM, round(1000 * _MICROVOLTS)
@@ -145,7 +154,8 @@ def _drawn(rows: Sequence[_Row], leads: dict[str, list[int]], rate: float) -> Ma
         traces.append(f"M{pulse} {baseline}h{pulse}v{-millivolt}h{_SQUARE}v{millivolt}h{pulse}")
         for part in row.parts:
             left = _PULSE + round(part.first / rate * _SECOND)
-            traces.append(_trace(leads[part.lead][part.first : part.last], rate, part.first, baseline))
+            values = leads[part.lead][part.first : part.last]
+            traces += [_trace(run, rate, part.first + at, baseline) for at, run in _runs(values)]
             if part.first:
                 traces.append(f"M{left} {top}v{2 * _UNITS_PER_MM}")
             names.append(element("text", part.lead, x=f"{left + 16}", y=f"{top + 74}", class_="lead"))
@@ -153,10 +163,16 @@ def _drawn(rows: Sequence[_Row], leads: dict[str, list[int]], rate: float) -> Ma
     return element("g", element("path", d="".join(traces), class_="trace"), *names)
 
 
+def _runs(values: Sequence[int | None]) -> Iterator[tuple[int, list[int]]]:
+    """Consecutive samples between missing ones, and where they begin."""
+    for missing, run in groupby(enumerate(values), key=lambda pair: pair[1] is None):
+        pairs = list(run)
+        if not missing:
+            yield pairs[0][0], [value for _, value in pairs if value is not None]
+
+
 def _trace(values: Sequence[int], rate: float, first: int, baseline: int) -> str:
     """Path of consecutive samples, the first of which is sample `first` of the lead."""
-    if not values:
-        return ""
     x = [_PULSE + round((first + i) / rate * _SECOND) for i in range(len(values))]
     moves = [f"{after - before} {low - high}" for before, after, high, low in zip(x, x[1:], values[1:], values)]
     # A minus sign parts two numbers as well as a blank does.

@@ -1,0 +1,39 @@
+"""Quality: how much work a generator puts into an ECG, by a name that needs no knowledge of its model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ecgsdk.conditions import check_known
+from ecgsdk.errors import ConditionError
+
+if TYPE_CHECKING:
+    from ecgsdk.hookspecs import ECGGenerator
+
+__all__ = ["QUALITIES", "quality_steps"]
+
+QUALITIES = ("standard", "high")
+"""What can be asked for: the model's own way, or its best."""
+
+
+def quality_steps(generator: ECGGenerator, quality: str | None, steps: int | None = None) -> int | None:
+    """The flow evaluations to ask a generator for; None leaves them to it.
+
+    Args:
+        quality: one of `QUALITIES`, or None for the first.
+        steps: flow evaluations asked for by number, which must be None where a quality is asked for.
+
+    Raises:
+        ConditionError: an unknown quality, both, or a plugin's generator asked for high quality.
+    """
+    if quality is None:
+        return steps
+    check_known("quality", (quality,), QUALITIES)
+    if steps is not None:
+        raise ConditionError("a quality stands for a number of steps; ask for one of them")
+    if quality == "standard":
+        return None
+    most = getattr(getattr(generator, "card", None), "most_steps", None)  # a plugin's card may be anything
+    if most is None:
+        raise ConditionError(f"{generator.name} is a plugin's generator and has one quality; leave it out")
+    return int(most)

@@ -1,0 +1,86 @@
+"""From the upsampler's checkpoint to a generator's model folder: one more graph, and what the card says of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ecgsdk.errors import WriteError
+from ecgsdk.leads import INDEPENDENT_LEADS
+from ecgsdk.models import find_model
+from ecgsdk.training.data import TRAINING_FOLDS
+from ecgsdk.training.export import held_out_figures, training_facts
+from ecgsdk.training.graphs import BATCHES, export_graph, graph_facts, write_model_folder
+from ecgsdk.training.loop import load_average, load_stage
+from ecgsdk.training.train import run_config
+from ecgsdk.training.upsampler_data import Pairs
+from ecgsdk.training.upsampler_network import build_upsampler, noise_shape
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ecgsdk.cards import Card
+    from ecgsdk.training.config import TrainConfig
+
+__all__ = ["SAMPLING_RATES", "add_upsampler"]
+
+SAMPLING_RATES = (100.0, 500.0, 250.0)
+"""Hz that a model with an upsampler makes, the default first."""
+
+_STAGE = "upsampler"
+
+
+def add_upsampler(folder: Path, target: Path, *, command: str = "", device: str = "", overwrite: bool = False) -> Card:
+    """Adds the upsampler of a run to a generator's model folder, whatever run that comes from.
+
+    Args:
+        folder: the run's folder.
+        target: the model folder.
+        command, device: how it was trained, for the card; default: as the run's own history tells.
+
+    Raises:
+        ModelError: the target is no generator's model folder.
+        TrainingError: the checkpoint is missing, or the graph differs from PyTorch.
+        WriteError: the model has an upsampler and `overwrite` is off, or the disk does not take it.
+    """
+    model = find_model(target.absolute())  # a bare name could be an installed model's
+    if _STAGE in model.card.graphs and not overwrite:
+        raise WriteError(f"{target} has an upsampler already; use --force to replace it")
+    others = {name: model.graph(name) for name in model.card.graphs if name != _STAGE}
+    graph, card = _with_upsampler(model.card, folder, command, device)
+    write_model_folder(target, others | {_STAGE: graph}, card)
+    return card
+
+
+def _with_upsampler(card: Card, folder: Path, command: str, device: str) -> tuple[bytes, Card]:
+    config = run_config(folder)
+    stored = load_stage(folder, _STAGE)
+    graph = _graph(stored, config)
+    done = {_STAGE: int(stored["step"])}
+    records = len(Pairs(folder / "upsampler_train.npy", torch.device("cpu")))
+    facts = {"records": records, "folds": list(TRAINING_FOLDS), "sampling_rate": 500.0}
+    figures = dict(card.metrics.get("fold_9", {})) | held_out_figures(folder, done)
+    return graph, replace(
+        card,
+        sampling_rates=SAMPLING_RATES,
+        data={**card.data, _STAGE: facts},
+        training={**card.training, _STAGE: training_facts(folder, config, done, command, device)},
+        metrics={**card.metrics, "fold_9": figures},
+        graphs={**card.graphs, **graph_facts({_STAGE: graph})},
+    )
+
+
+def _graph(stored: dict[str, Any], config: TrainConfig) -> bytes:
+    network = build_upsampler(config)
+    load_average(network, stored, _STAGE)
+    network.eval().grain.settle()
+    inputs = [
+        {
+            "signals": 0.3 * torch.randn(n, len(INDEPENDENT_LEADS), config.samples),
+            "noise": torch.randn(n, *noise_shape(config.samples)),
+        }
+        for n in BATCHES
+    ]
+    return export_graph(_STAGE, network, inputs, ["upsampled"])

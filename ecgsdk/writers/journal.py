@@ -1,0 +1,101 @@
+"""The journal of a folder that is being written: what an interrupted writer left whole, so that the next goes on."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+__all__ = ["JOURNAL", "Journal", "take_up"]
+
+JOURNAL = ".journal"
+"""Name of the journal in the folder; whoever completes the folder removes it."""
+
+_LARGEST = 1 << 30
+_LINE = re.compile(r"([0-9a-f]{8}) ([0-9]{1,15}) ([^/\\\0]+)")
+
+
+class Journal:
+    """A line a record: the CRC-32 of its files and of its line in the list, where the list ends then, its files.
+
+    The first line is the `key` of the whole output, a tab, and the name of its list, which may be empty: whoever makes
+    the same output has the same key.
+
+    Attributes:
+        path: the file.
+        records: that it told of when it was opened.
+    """
+
+    def __init__(self, folder: Path, key: str, listed: str) -> None:
+        self.path = folder / JOURNAL
+        self.records = 0
+        new = not self.path.exists()
+        if not new:
+            self.records = len(self.path.read_text(encoding="utf-8").splitlines()) - 1
+        self._file = self.path.open("a", encoding="utf-8", newline="\n")
+        if new:
+            self._file.write(f"{key}\t{listed}\n")
+
+    def add(self, contents: Iterable[bytes | memoryview], list_end: int, names: Iterable[str]) -> None:
+        """Tells of a record that is written: its files' contents and then its line, the list's end, its files."""
+        self._file.write(f"{_checksum(contents):08x} {list_end} {' '.join(names)}\n")
+
+    def flush(self) -> None:
+        """Hands all lines to the system, which keeps them when this process is killed."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Closes the journal as it is."""
+        self._file.close()
+
+
+def take_up(folder: Path, key: str, total: int) -> int:
+    """How many records of a folder are whole; its journal and its list of records end after them from now on.
+
+    All files are read: what a crash of the machine left empty or changed is found, and written again.
+
+    Returns:
+        0 where the journal is missing, or that of another output; `total` - 1 at most, as only a writer completes.
+
+    Raises:
+        OSError: as the file system says.
+    """
+    journal = folder / JOURNAL
+    if not journal.is_file() or journal.stat().st_size > _LARGEST:
+        return 0
+    text = journal.read_text(encoding="utf-8", errors="replace")
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    found_key, _, listed = lines[0].partition("\t") if lines else ("", "", "")
+    if found_key != key:
+        return 0
+    listing = folder / listed
+    rows = listing.read_bytes() if listing.is_file() else b""
+    whole, end = 0, 0
+    for line in lines[1:total]:
+        found = _LINE.fullmatch(line)
+        if found is None or not _is_whole(folder, found, rows[end : int(found[2])]):
+            break
+        whole, end = whole + 1, int(found[2])
+    journal.write_text("\n".join(lines[: whole + 1]) + "\n", encoding="utf-8", newline="\n")
+    if listing.is_file():
+        listing.write_bytes(rows[:end])
+    return whole
+
+
+def _is_whole(folder: Path, found: re.Match[str], row: bytes) -> bool:
+    try:
+        contents = [(folder / name).read_bytes() for name in found[3].split(" ")]
+    except OSError:
+        return False
+    return _checksum([*contents, row]) == int(found[1], 16)
+
+
+def _checksum(contents: Iterable[bytes | memoryview]) -> int:
+    checksum = 0
+    for part in contents:
+        checksum = zlib.crc32(part, checksum)
+    return checksum
