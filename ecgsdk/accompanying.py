@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecgsdk.conditions import GROUPS, Condition
-from ecgsdk.errors import ConditionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -88,7 +87,7 @@ class Accompaniment:
             others = {code for name, codes in GROUPS.items() if name not in groups for code in codes}
             off |= np.array([code in others for code in self.codes])
         if asked.heart_rate is not None:
-            off |= np.array([not _holds(Condition((code,), asked.heart_rate)) for code in self.codes])
+            off |= np.array([not Condition((code,), asked.heart_rate).holds() for code in self.codes])
         return np.where(on, -np.inf, np.where(off, np.inf, -self.bias))
 
 
@@ -96,13 +95,5 @@ def contradictions(codes: Sequence[str]) -> np.ndarray:
     """Which statements contradict each other, symmetric, bool (n, n)."""
     against = np.zeros((len(codes), len(codes)), dtype=bool)
     for (row, one), (column, other) in combinations(enumerate(codes), 2):
-        against[row, column] = against[column, row] = not _holds(Condition((one, other)))
+        against[row, column] = against[column, row] = not Condition((one, other)).holds()
     return against
-
-
-def _holds(condition: Condition) -> bool:
-    try:
-        condition.check()
-    except ConditionError:
-        return False
-    return True

@@ -138,6 +138,14 @@ class Condition:
         if self.sex not in (None, "M", "F"):
             raise ConditionError(f"sex {self.sex!r} is unknown; use M or F")
 
+    def holds(self) -> bool:
+        """Whether an ECG can have it: whether `check` finds nothing."""
+        try:
+            self.check()
+        except ConditionError:
+            return False
+        return True
+
 
 def check_known(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Raises ConditionError for the first of `names` that is not in `known`, and offers the nearest ones."""

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ecgsdk_cli.options import NameList, SpanType, keep_rate_option, progress_bar, quality_option, told
+from ecgsdk_cli.options import (
+    NameList,
+    SpanType,
+    check_quality,
+    keep_rate_option,
+    progress_bar,
+    quality_option,
+    told,
+)
 
 if TYPE_CHECKING:
     from ecgsdk.batch import Provenance
@@ -129,8 +137,7 @@ def command(**options: Any) -> None:
     from ecgsdk.quality import quality_steps
 
     asked = _Options(**options)
-    if asked.quality is not None and asked.steps is not None:
-        raise click.UsageError("--quality stands for a number of steps; give one of --quality and --steps")
+    check_quality(asked.quality, asked.steps)
     cohort = _cohort(asked)
     total = cohort.count(asked.start, asked.n)
     seed = _fresh_seed() if asked.seed is None else asked.seed

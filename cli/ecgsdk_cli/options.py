@@ -26,6 +26,7 @@ __all__ = [
     "NameList",
     "SpanType",
     "Threshold",
+    "check_quality",
     "import_training",
     "keep_rate_option",
     "left_out_line",
@@ -147,6 +148,12 @@ def quality_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(["standard", "high"]),
         help="standard, the default: one evaluation of a distilled flow (without guidance); high: the flow in several.",
     )(command)
+
+
+def check_quality(quality: str | None, steps: int | None) -> None:
+    """A usage error where both are given: one stands for the other."""
+    if quality is not None and steps is not None:
+        raise click.UsageError("--quality stands for a number of steps; give one of --quality and --steps")
 
 
 def without_damaged(source: ECGSource, *, quiet: bool) -> ECGSource:

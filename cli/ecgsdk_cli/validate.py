@@ -12,6 +12,7 @@ from ecgsdk_cli.options import (
     FoldList,
     NameList,
     Threshold,
+    check_quality,
     left_out_line,
     quality_option,
     reading_options,
@@ -143,8 +144,7 @@ def _settings(asked: dict[str, Any]) -> Settings:
     from ecgsdk.validation import Settings
     from ecgsdk.validation.utility.roster import check_names
 
-    if asked["quality"] is not None and asked["steps"] is not None:
-        raise click.UsageError("--quality stands for a number of steps; give one of --quality and --steps")
+    check_quality(asked["quality"], asked["steps"])
     try:
         settings = Settings(**{**asked, "classifiers": asked["classifiers"] or None})
         check_names(asked["classifiers"], installed_plugins())

@@ -13,7 +13,7 @@ import numpy as np
 from ecgsdk.beats import detect_beats, heart_rate
 from ecgsdk.conditions import GROUPS
 from ecgsdk.dataset.split import shuffled_place
-from ecgsdk.errors import ConditionError, DataError
+from ecgsdk.errors import DataError
 from ecgsdk.leads import to_eight
 from ecgsdk.readers import read_ecgs
 from ecgsdk.soundness import fit_for_training
@@ -91,7 +91,7 @@ def choose_sources(
 
 def _draw(ecgs: ECGSource, group: str, seed: int, most: int) -> dict[int, float]:
     """Positions of up to `most` sound records of a group, in shuffled order, with their heart rates in bpm."""
-    members = [i for i, condition in enumerate(ecgs.conditions) if condition.groups() == (group,) and _holds(condition)]
+    members = [i for i, condition in enumerate(ecgs.conditions) if condition.groups() == (group,) and condition.holds()]
     order = sorted(members, key=lambda i: shuffled_place("source", seed, ecgs.identifiers[i]))
     found: dict[int, float] = {}
     for first in range(0, len(order), _READ_AT_ONCE):
@@ -103,15 +103,6 @@ def _draw(ecgs: ECGSource, group: str, seed: int, most: int) -> dict[int, float]
     if not found:
         raise DataError(f"{ecgs.name} has no sound record of the group {group} alone; give the whole of PTB-XL")
     return dict(islice(found.items(), most))
-
-
-def _holds(condition: Condition) -> bool:
-    """Whether the statements do not contradict each other."""
-    try:
-        condition.check()
-    except ConditionError:
-        return False
-    return True
 
 
 def _with_rate(condition: Condition, measured: float) -> Condition:

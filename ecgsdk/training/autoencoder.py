@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from ecgsdk.training.loop import Ema, Stage, load_stage, load_weights
+from ecgsdk.training.loop import Ema, Stage, descend, load_stage, load_weights
 from ecgsdk.training.losses import (
     Discriminators,
     adversarial_losses,
@@ -65,10 +65,7 @@ def autoencoder_stage(
             latents = latents + config.latent_noise * torch.randn_like(latents)
             made = decoder(latents, decoder_noise(decoder, latents)).float()
         loss = reconstruction_loss(made, signals)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
+        descend(optimizer, parameters, loss)
         return {"loss": loss.detach(), "rmse": (made - signals).pow(2).mean().sqrt().detach()}
 
     networks = {"encoder": encoder, "decoder": decoder}
@@ -116,10 +113,7 @@ def adversarial_stage(
         waveform = 10 * (low_pass(made) - low_pass(signals)).abs().mean()
         spectra = 10 * spectral_loss(made, signals)
         loss = waveform + spectra + config.adversarial_weight * verdicts + config.feature_weight * features
-        optimizers["decoder"].zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
-        optimizers["decoder"].step()
+        descend(optimizers["decoder"], decoder.parameters(), loss)
         ema.update(decoder, number)
         return {
             "critics": critic_loss.detach(),

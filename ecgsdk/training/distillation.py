@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ecgsdk.encoding import BEAT_CHANNELS, condition_width
 from ecgsdk.training.autoencoder import jittered, load_encoder
 from ecgsdk.training.flow import build_flow
-from ecgsdk.training.loop import Ema, Stage, load_average, load_stage, mixed_precision
+from ecgsdk.training.loop import Ema, Stage, descend, load_average, load_stage, mixed_precision
 from ecgsdk.training.losses import adversarial_losses, discriminator_loss
 from ecgsdk.training.networks import Flow
 from ecgsdk.training.pairs import load_pairs
@@ -66,7 +66,7 @@ def build_distilled(config: TrainConfig) -> Flow:
 
 
 def distillation_stage(config: TrainConfig, folder: Path, train: TrainingData, device: torch.device) -> Stage:
-    """One evaluation at time 0 must give what the pairs hold, and from half the steps on pass for real latents.
+    """One evaluation at time 0 must give what the pairs hold and, after `distil_alone` of the steps, pass as real.
 
     Regression to noise–data pairs as in rectified flow (Liu et al. 2022, arXiv 2209.03003) leaves out what the network
     cannot foresee; features and verdicts of a critic (after Sauer et al. 2023, arXiv 2311.17042) bring it back.
@@ -87,8 +87,8 @@ def distillation_stage(config: TrainConfig, folder: Path, train: TrainingData, d
         start, end, condition, beats = pairs.take(torch.randint(pairs.learned, (config.distil_batch,), device=device))
         with mixed_precision(device):
             made = one_step(network, start, condition, beats)
-            loss = figure = (made - end).square().mean()
-            figures = {"error": figure.detach()}
+            loss = (made - end).square().mean()
+            figures = {"error": loss.detach()}
             if number >= config.distil_alone * config.distil_steps:
                 fresh = train.draw(config.distil_batch // 2)
                 with torch.no_grad():
@@ -96,7 +96,7 @@ def distillation_stage(config: TrainConfig, folder: Path, train: TrainingData, d
                 given = train.conditions[fresh], train.beats[fresh]
                 fake = one_step(network, torch.randn_like(real), *given)
                 critic_loss = discriminator_loss(critic(real, *given), critic(fake.detach(), *given))
-                _descend(optimizers["critic"], critic, critic_loss)
+                descend(optimizers["critic"], critic.parameters(), critic_loss)
                 verdicts = -critic(fake, *given)[0][-1].mean()
                 with torch.no_grad():
                     wanted = critic(end, condition, beats)
@@ -105,7 +105,7 @@ def distillation_stage(config: TrainConfig, folder: Path, train: TrainingData, d
                 loss = loss + config.distil_features * features + config.distil_adversarial * verdicts
                 loss = loss + config.distil_power * power
                 figures |= {"critic": critic_loss.detach(), "features": features.detach(), "power": power.detach()}
-        _descend(optimizers["main"], network, loss)
+        descend(optimizers["main"], network.parameters(), loss)
         ema.update(network, number)
         return figures
 
@@ -127,13 +127,6 @@ def power_loss(made: Tensor, wanted: Tensor) -> Tensor:
     logs = [torch.fft.rfft(x.float(), dim=-1).abs().square().mean(dim=0).clamp_min(1e-6).log() for x in (made, wanted)]
     weights = 1 / torch.arange(1, logs[0].shape[-1] + 1, device=made.device)
     return ((logs[0] - logs[1]).abs() * weights).sum(dim=-1).mean() / weights.sum()
-
-
-def _descend(optimizer: torch.optim.Optimizer, network: nn.Module, loss: Tensor) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimizer.step()
 
 
 def _begin_as(network: Flow, folder: Path, config: TrainConfig) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ecgsdk.encoding import BEAT_CHANNELS, condition_width
 from ecgsdk.training.autoencoder import jittered, load_encoder
-from ecgsdk.training.loop import Ema, Stage
+from ecgsdk.training.loop import Ema, Stage, descend
 from ecgsdk.training.networks import Flow
 
 if TYPE_CHECKING:
@@ -45,10 +45,7 @@ def flow_stage(
             latents = encoder(jittered(train.millivolts(indices), config)).float()
             time = torch.sigmoid(torch.randn(len(latents), device=device))
             loss = flow_loss(velocity, latents, time, condition, beats)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(flow.parameters(), 1.0)
-        optimizer.step()
+        descend(optimizer, flow.parameters(), loss)
         ema.update(flow, number)
         return {"loss": loss.detach()}
 

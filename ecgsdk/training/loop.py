@@ -16,10 +16,20 @@ from ecgsdk.errors import TrainingError
 from ecgsdk.training.config import TrainConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["Ema", "Stage", "load_average", "load_stage", "load_weights", "mixed_precision", "pick_device", "run_stage"]
+__all__ = [
+    "Ema",
+    "Stage",
+    "descend",
+    "load_average",
+    "load_stage",
+    "load_weights",
+    "mixed_precision",
+    "pick_device",
+    "run_stage",
+]
 
 _LOG_EVERY = 50
 
@@ -38,6 +48,14 @@ def mixed_precision(device: torch.device) -> torch.autocast:
     capabilities: Any = getattr(torch.cpu, "get_capabilities", dict)  # since PyTorch 2.8
     faster = device.type == "cuda" or bool(capabilities().get("avx512_bf16"))
     return torch.autocast(device.type, torch.bfloat16, enabled=faster)
+
+
+def descend(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], loss: torch.Tensor) -> None:
+    """One step down a loss, with the parameters' gradient cut to a norm of 1."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimizer.step()
 
 
 class Ema(nn.Module):

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from ecgsdk.encoding import condition_width, encode_conditions, encode_variation
 from ecgsdk.training.data import sampling_weights
-from ecgsdk.training.loop import Stage
+from ecgsdk.training.loop import Stage, descend
 from ecgsdk.training.networks import Rhythm
 
 if TYPE_CHECKING:
@@ -42,10 +42,7 @@ def rhythm_stage(config: TrainConfig, train: Prepared, validation: Prepared) -> 
         known = torch.rand(len(condition), 1) >= config.drop_each
         condition = torch.cat([condition[:, :stated] * known, condition[:, stated:]], dim=1)
         loss = negative_log_likelihood(rhythm, condition, ratios[indices])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(rhythm.parameters(), 1.0)
-        optimizer.step()
+        descend(optimizer, rhythm.parameters(), loss)
         return {"loss": loss.detach()}
 
     @torch.no_grad()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ecgsdk.training.autoencoder import compare, jittered
-from ecgsdk.training.loop import Ema, Stage
+from ecgsdk.training.loop import Ema, Stage, descend
 from ecgsdk.training.losses import reconstruction_loss
 from ecgsdk.training.networks import Decoder
 
@@ -117,10 +117,7 @@ def synthesiser_stage(
             made = network(signals, noise, level).float()
         size = _size(signals)
         loss = reconstruction_loss(made / size, signals / size) + config.synthesiser_error * _error(made, signals)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
+        descend(optimizer, trained, loss)
         ema.update(network, number)
         _copy_statistics(network, ema.average)
         return {"loss": loss.detach(), "rmse": (made - signals).pow(2).mean().sqrt().detach()}

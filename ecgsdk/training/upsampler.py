@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ecgsdk.beats import detect_beats
 from ecgsdk.training.autoencoder import jittered
-from ecgsdk.training.loop import Ema, Stage
+from ecgsdk.training.loop import Ema, Stage, descend
 from ecgsdk.training.upsampler_network import Upsampler, build_upsampler, noise_shape
 
 if TYPE_CHECKING:
@@ -45,10 +45,7 @@ def upsampler_stage(config: TrainConfig, train: Pairs, validation: Pairs, device
         waveform = left.abs().mean() + left.diff(dim=-1).abs().mean() + left.square().mean(dim=(1, 2)).sqrt().mean()
         grain, levels, scores, active = _grain_loss(network, coarse, left.detach())
         loss = waveform + config.upsampler_grain_weight * grain
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
+        descend(optimizer, network.parameters(), loss)
         ema.update(network, number)
         cast("Upsampler", ema.average).grain.observe(levels, scores, active, _STATISTICS_RATE)
         return {"waveform": waveform.detach(), "grain": grain.detach(), "levels": levels.square().mean()}
