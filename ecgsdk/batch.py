@@ -29,6 +29,7 @@ class Provenance:
         steps: number of flow evaluations; None where there is no flow.
         guidance: guidance weight, 1 is none; None likewise.
         strength: how far a resynthesised ECG is from its source; None for ECGs that have none.
+        accompanied: whether further statements were drawn beside those asked for.
     """
 
     model: str
@@ -38,10 +39,11 @@ class Provenance:
     steps: int | None = None
     guidance: float | None = None
     strength: float | None = None
+    accompanied: bool = False
 
     def as_dict(self) -> dict[str, object]:
-        """The provenance as JSON-ready values, without what is None."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """The provenance as JSON-ready values, without what is None or false."""
+        return {name: value for name, value in asdict(self).items() if value is not None and value is not False}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
@@ -57,7 +59,12 @@ class Provenance:
 
 
 _FACTS: Mapping[str, Any] = {"model": str, "model_sha256": str, "version": str, "seed": int}
-_SETTINGS: Mapping[str, Any] = {"steps": int, "guidance": float, "strength": float}
+_SETTINGS: Mapping[str, Any] = {
+    "steps": int,
+    "guidance": float,
+    "strength": float,
+    "accompanied": lambda value: str(value).lower() == "true",
+}
 
 
 @dataclass(frozen=True, eq=False)

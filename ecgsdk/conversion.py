@@ -46,9 +46,9 @@ def convert(
 
     Real ECGs stay real: nothing marks them synthetic. At most 64 MiB of signals, or one record, are in memory. The
     output appears when it is complete. Into a folder of records (WFDB, DICOM, EDF+, CSV), the same conversion goes on
-    where it was interrupted or killed; the result is the same as of one that was not. It begins anew where the source's
-    files, the records or the options are others. A file of many records (HDF5, NPZ, Parquet) is always begun anew: what
-    tells where each record lies is written last, so what there is before cannot be checked.
+    where it was interrupted or killed, or the disk was full; the result is the same as of one that was not. It begins
+    anew where the source's files, the records or the options are others. A file of many records (HDF5, NPZ, Parquet)
+    is always begun anew: what tells where each record lies is written last, so what there is before cannot be checked.
 
     Args:
         source: what `ecgsdk.read_ecgs` gave.

@@ -171,7 +171,9 @@ class Generator:
         """The network that takes so many steps."""
         return self._distilled if steps == 1 and "distilled" in self.card.graphs else self._flow
 
-    def provenance(self, *, seed: int, steps: int | None = None, guidance: float | None = None) -> Provenance:
+    def provenance(
+        self, *, seed: int, steps: int | None = None, guidance: float | None = None, accompanied: bool = False
+    ) -> Provenance:
         """What is written beside the ECGs that `generate` makes with the same arguments."""
         from ecgsdk import __version__
 
@@ -183,6 +185,7 @@ class Generator:
             seed=seed,
             steps=steps or (self.card.steps if guidance == self.card.guidance else self.card.most_steps),
             guidance=guidance,
+            accompanied=accompanied,
         )
 
     def generate(
@@ -241,7 +244,7 @@ class Generator:
                 f"the card of {self.name} does not say which statements occur together; export the model again, or ask "
                 "for statements alone"
             )
-        provenance = self.provenance(seed=seed, steps=steps, guidance=guidance)
+        provenance = self.provenance(seed=seed, steps=steps, guidance=guidance, accompanied=accompanied)
         if provenance.steps == 1 and provenance.guidance != 1 and "distilled" in self.card.graphs:
             raise ConditionError(
                 f"one step of {self.card.name} knows no guidance; leave --steps out, or take {self.card.most_steps}"
@@ -250,21 +253,19 @@ class Generator:
         self._flow_for(provenance.steps or 1)  # opened here, once, and not by each of the workers
         if rate != self.card.decoder_rate:
             _ = self._upsampling  # likewise
-        return self._batches(cohort, range(start, start + n), provenance, rate, accompanied, batch_size)
+        return self._batches(cohort, range(start, start + n), provenance, rate, batch_size)
 
     def _batches(
-        self, cohort: Cohort, records: range, provenance: Provenance, rate: float, accompanied: bool, batch_size: int
+        self, cohort: Cohort, records: range, provenance: Provenance, rate: float, batch_size: int
     ) -> Iterator[ECGBatch]:
         return in_turn(
-            self._begin(cohort, records[first : first + batch_size], provenance, rate, accompanied)
+            self._begin(cohort, records[first : first + batch_size], provenance, rate)
             for first in range(0, len(records), batch_size)
         )
 
-    def _begin(
-        self, cohort: Cohort, indices: range, provenance: Provenance, rate: float, accompanied: bool
-    ) -> Begun[ECGBatch]:
+    def _begin(self, cohort: Cohort, indices: range, provenance: Provenance, rate: float) -> Begun[ECGBatch]:
         """Draws the conditions of a batch and lets the workers make its signals."""
-        conditions = self._conditions([cohort.condition(i) for i in indices], indices, provenance.seed, accompanied)
+        conditions = self._conditions([cohort.condition(i) for i in indices], indices, provenance)
 
         def batch(signals: np.ndarray) -> ECGBatch:
             return ECGBatch(
@@ -279,9 +280,10 @@ class Generator:
             len(indices), lambda share: self._share_of(conditions[share], indices[share], provenance, rate), batch
         )
 
-    def _conditions(self, asked: Sequence[Condition], indices: range, seed: int, accompanied: bool) -> list[Condition]:
+    def _conditions(self, asked: Sequence[Condition], indices: range, provenance: Provenance) -> list[Condition]:
         """What is asked for and what is drawn, record by record."""
-        if accompanied:
+        seed = provenance.seed
+        if provenance.accompanied:
             streams = RandomStreams(seed, Stream.ACCOMPANYING)
             asked = self._accompaniment.draw(asked, map(streams.of, indices))
         limits = {"heart_rate": self.card.heart_rate, "age": self.card.age}

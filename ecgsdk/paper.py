@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import bisect
 import math
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ecgsdk import fonts
 from ecgsdk.errors import DataError, RuntimeSetupError
 
 if TYPE_CHECKING:
@@ -192,10 +192,12 @@ def label(
         align: "left" or "right".
         room: the width that the text may have; a longer one loses its end, and gets "…" instead.
     """
+    shown = _fitting("".join(filter(str.isprintable, text)), size, bold, room)
     axes.text(
         left,
         bottom,
-        _fitting("".join(filter(str.isprintable, text)), size, bold, room),
+        shown,
+        fontfamily=fonts.families(shown),
         fontsize=size * _POINTS_PER_MM,
         fontweight="bold" if bold else "normal",
         color=color,
@@ -206,14 +208,14 @@ def label(
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
-    """Width in millimetres of a line of text, in the page's font."""
+    """Width in millimetres of a line of text, in the page's font; a letter that it lacks is as wide as it is high."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
-    font = FontProperties(size=size, weight="bold" if bold else "normal")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")
-        return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
+    font, lacking = FontProperties(size=size, weight="bold" if bold else "normal"), set(fonts.beyond(text))
+    known = "".join(letter for letter in text if letter not in lacking)
+    width = text_to_path.get_text_width_height_descent(known, font, ismath=False)[0] if known else 0.0
+    return float(width) + size * (len(text) - len(known))
 
 
 def _fitting(text: str, size: float, bold: bool, room: float) -> str:

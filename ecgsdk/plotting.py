@@ -10,17 +10,18 @@ from __future__ import annotations
 import io
 import math
 import warnings
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ecgsdk import pages, paper
+from ecgsdk import fonts, pages, paper
 from ecgsdk.captions import maker, statement_codes
 from ecgsdk.errors import DataError, WriteError
 from ecgsdk.leads import LEADS
 from ecgsdk.writers.atomic import check_target, discard, publish, staging_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from matplotlib.figure import Figure
 
@@ -58,13 +59,15 @@ def plot_file(
     input_unit: str | None = None,
     input_leads: Sequence[str] | None = None,
     overwrite: bool = False,
+    tell: Callable[[str], object] = lambda line: None,
 ) -> None:
     """Draws records of a file of ECGs into a picture: one as a page, two one above the other, or several as a sheet.
 
     One record whose `leads` are chosen is a sheet too. Leads and columns are those of a sheet, as `plot_records` takes
     them; layout and rhythm strips those of a page, as `plot_record` takes them. `beside` is a second file and a record
     of it, drawn on one page with the first's. `input_rate`, `input_unit` and `input_leads` say what the file does not,
-    as `ecgsdk.read_ecgs` takes them; they hold for the second file too where both names end alike.
+    as `ecgsdk.read_ecgs` takes them; they hold for the second file too where both names end alike. `tell` is as for
+    `save_figure`.
 
     Raises:
         DataError: a file cannot be read or has no such record, a layout, lead or length that there is not, or a page
@@ -86,7 +89,7 @@ def plot_file(
     else:
         chosen, positions = _SHEET_LEADS if leads is None else leads, range(len(batch))
         figure = plot_records(batch, positions, leads=chosen, seconds=seconds, columns=columns, scale=scale)
-    save_figure(figure, output, overwrite=overwrite)
+    save_figure(figure, output, overwrite=overwrite, tell=tell)
 
 
 def plot_record(
@@ -200,10 +203,18 @@ def batch_svg(batch: ECGBatch) -> str | None:
     return text[text.index("<svg") :].replace("<svg", '<svg style="max-width: 100%; height: auto"', 1)
 
 
-def save_figure(figure: Figure, path: str | Path, *, overwrite: bool = False) -> None:
+def save_figure(
+    figure: Figure,
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+    tell: Callable[[str], object] = lambda line: None,
+) -> None:
     """Writes a figure as SVG, PNG (200 dpi) or PDF, as the name's suffix says; the same figure gives the same bytes.
 
-    The file's title is the figure's label: which ECGs these are, whether they are synthetic, and what made them.
+    The file's title is the figure's label: which ECGs these are, whether they are synthetic, and what made them. An SVG
+    leaves its letters to the viewer's fonts. PNG and PDF take those of this machine; `fonts.PLACEHOLDER` stands for
+    letters that no font here has, and `tell` is told their scripts in a line.
 
     Raises:
         WriteError: the picture cannot be written, exists already, is too large for PNG, or its name tells no known
@@ -215,9 +226,12 @@ def save_figure(figure: Figure, path: str | Path, *, overwrite: bool = False) ->
     pixels = math.prod(figure.get_size_inches() * _PNG_DPI)
     if format == "png" and pixels > _MOST_PIXELS:
         raise WriteError(f"{path} would have {pixels / 1e6:.0f} million pixels; end its name in .svg or .pdf")
-    staged = staging_path(path)
+    staged, lacking = staging_path(path), "" if format == "svg" else _letters_without_font(figure)
+    if lacking:
+        found = f"no font here has its {' and '.join(fonts.scripts(lacking))} letters"
+        tell(f"warning: {path}: {found}, {fonts.PLACEHOLDER} stands for them; an .svg shows them, or install a font")
     try:
-        _save(figure, staged, format)
+        _save(figure, staged, format, lacking)
         publish(staged, path)
     except OSError as error:
         raise WriteError(f"cannot write {path}: {error.strerror or error}") from error
@@ -225,17 +239,37 @@ def save_figure(figure: Figure, path: str | Path, *, overwrite: bool = False) ->
         discard(staged)
 
 
-def _save(figure: Figure, target: Path | BinaryIO, format: str) -> None:
+def _save(figure: Figure, target: Path | BinaryIO, format: str, lacking: str = "") -> None:
+    """Writes a figure, with a placeholder for each of the letters that are `lacking`."""
     import matplotlib as mpl
 
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[format]
     title = "".join(filter(str.isprintable, str(figure.get_label())))
     metadata = undated | ({"Title": title} if title else {})
     settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "ecgsdk", "pdf.fonttype": 42}
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        # Letters that the font lacks become boxes; in SVG the viewer's own fonts have them.
+    with mpl.rc_context(settings), warnings.catch_warnings(), _replaced(figure, lacking):
+        # In SVG the viewer's own fonts have them.
         warnings.filterwarnings("ignore", "Glyph .* missing")
         figure.savefig(target, format=format, dpi=_PNG_DPI, metadata=metadata)
+
+
+def _letters_without_font(figure: Figure) -> str:
+    from matplotlib.text import Text
+
+    return fonts.without_font("".join(text.get_text() for text in figure.findobj(Text)))
+
+
+@contextmanager
+def _replaced(figure: Figure, letters: str) -> Iterator[None]:
+    """In the block, a placeholder stands for each of these letters."""
+    from matplotlib.text import Text
+
+    table = str.maketrans(dict.fromkeys(letters, fonts.PLACEHOLDER))
+    with ExitStack() as restored:
+        for text in figure.findobj(Text) if letters else ():
+            restored.callback(text.set_text, text.get_text())
+            text.set_text(text.get_text().translate(table))
+        yield
 
 
 def _picture_format(path: Path) -> str:

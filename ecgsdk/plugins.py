@@ -6,7 +6,6 @@ a reason of one line, and the others work on. docs/plugins.md is the tutorial fo
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 import warnings
@@ -14,14 +13,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pluggy import PluginManager
 
 from ecgsdk import hookspecs
+from ecgsdk.entry_points import installed_entry_points, may_implement
 from ecgsdk.errors import EcgsdkError, PluginError, PluginWarning
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = [
     "HOOKS",
@@ -325,18 +327,16 @@ class _Register:
 
 
 @cache
-def installed_plugins() -> Plugins:
-    """The plugins of this environment, loaded at the first call; a PluginWarning names each one that is left out."""
-    plugins = Plugins(installed_entry_points())
+def installed_plugins(hook: str = "") -> Plugins:
+    """The plugins of this environment, loaded at the first call; a PluginWarning names each one that is left out.
+
+    Args:
+        hook: only those plugins that may have this hook; "" for all.
+    """
+    plugins = Plugins(point for point in installed_entry_points() if not hook or may_implement(point, hook))
     for plugin in plugins.failed:
         warnings.warn(f"{plugin.owner} is left out: {plugin.failure}", PluginWarning, stacklevel=2)
     return plugins
-
-
-def installed_entry_points() -> list[EntryPoint]:
-    """The entry points of all installed plugins, by package and name; none is loaded."""
-    found = entry_points(group=hookspecs.PROJECT)
-    return sorted(found, key=lambda point: (str(point.dist.name) if point.dist else "", point.name))
 
 
 def _by_name(what: str, claims: Iterable[tuple[str, Registration]], built_in: Iterable[str]) -> dict[str, Registration]:
@@ -364,7 +364,9 @@ def _check_hooks(manager: PluginManager, module: Any) -> None:
             continue
         hook = options.get("specname") or name
         if hook not in HOOKS and not options.get("optionalhook"):
-            near = difflib.get_close_matches(hook, HOOKS, n=1, cutoff=0)
+            from difflib import get_close_matches
+
+            near = get_close_matches(hook, HOOKS, n=1, cutoff=0)
             raise PluginError(f"there is no hook {hook}; did you mean {near[0]}?")
         arguments = inspect.signature(getattr(module, name)).parameters.values()
         needed = [argument.name for argument in arguments if argument.default is argument.empty]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
 
-__all__ = ["Begun", "Workers", "in_turn", "stopped"]
+__all__ = ["Begun", "Threads", "Workers", "in_turn", "stopped"]
 
 # Records that a session runs at a time: enough to fill its matrix products, few enough to stay in its cache.
 _CPU_BLOCK = 8
@@ -24,6 +24,7 @@ _CPU_BLOCK = 8
 _CPU_BLOCKS = 4
 
 Made = TypeVar("Made")
+Taken = TypeVar("Taken")
 
 
 class Begun(Generic[Made]):
@@ -50,8 +51,33 @@ class Begun(Generic[Made]):
             task.cancel()
 
 
+class Threads:
+    """A pool of threads that outlives a fork: a forked process, which inherits none, gets its own.
+
+    Attributes:
+        number: of threads.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
+
+    def submit(self, work: Callable[[Taken], Made], share: Taken) -> Future[Made]:
+        """Lets a thread do the work on a share."""
+        return self._executor().submit(work, share)
+
+    def map(self, work: Callable[[Taken], Made], shares: Iterable[Taken]) -> Iterator[Made]:
+        """What the work makes of each share, in order."""
+        return self._executor().map(work, shares)
+
+    def _executor(self) -> ThreadPoolExecutor:
+        if self._pool is None or self._pool[0] != os.getpid():
+            self._pool = os.getpid(), ThreadPoolExecutor(self.number)
+        return self._pool[1]
+
+
 class Workers:
-    """A pool of threads that outlives a fork.
+    """Threads that make records.
 
     Args:
         device: where the sessions run, "cpu" or "cuda"; a GPU takes a whole batch from one thread.
@@ -60,9 +86,8 @@ class Workers:
 
     def __init__(self, device: str, threads: int | None = None) -> None:
         on_cpu = device == "cpu"
-        self._threads = (threads or available_cores()) if on_cpu else 1
+        self._threads = Threads((threads or available_cores()) if on_cpu else 1)
         self._block = _CPU_BLOCK if on_cpu else None
-        self._pool: tuple[int, ThreadPoolExecutor] | None = None
 
     def blocks(self, records: int) -> list[slice]:
         """The records in parts that a session runs best."""
@@ -84,32 +109,37 @@ class Workers:
             finish: turns all rows into the result, in the thread that asks for it.
             blocks: that a thread takes at a time, at most.
         """
-        share = min(-(-records // self._threads), blocks * (self._block or records))
-        return Begun(lambda: [self._executor().submit(work, part) for part in _parts(records, share)], finish)
-
-    def _executor(self) -> ThreadPoolExecutor:
-        """The threads; new ones in a forked process, which inherits none."""
-        if self._pool is None or self._pool[0] != os.getpid():
-            self._pool = os.getpid(), ThreadPoolExecutor(self._threads)
-        return self._pool[1]
+        share = min(-(-records // self._threads.number), blocks * (self._block or records))
+        return Begun(lambda: [self._threads.submit(work, part) for part in _parts(records, share)], finish)
 
 
 def in_turn(begun: Iterable[Begun[Made]]) -> Iterator[Made]:
     """The results, in order; while one is in use, the threads are at work on the next.
 
-    When the iteration is left early, what was begun beyond it is cancelled.
+    Where the next cannot be begun, what is begun comes first, and then the error. When the iteration is left early,
+    what was begun beyond it is cancelled.
     """
     waiting: deque[Begun[Made]] = deque()
+    beginning = iter(begun)
+    failure: Exception | None = None
     try:
-        for work in begun:
-            waiting.append(work)
-            if len(waiting) > 1:
-                yield waiting.popleft().result()
+        while failure is None:
+            try:
+                waiting.append(next(beginning))
+            except StopIteration:
+                break
+            except Exception as error:
+                failure = error
+            else:
+                if len(waiting) > 1:
+                    yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         for work in waiting:
             work.cancel()
+    if failure is not None:
+        raise failure
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ecgsdk.leads import INDEPENDENT_LEADS, LEADS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
 
@@ -89,6 +89,44 @@ def sierra_xml(
         f"{' compression=' + chr(34) + 'XLI' + chr(34) if data else ''}>{text}</parsedwaveforms></waveforms>"
         "</restingecgdata>"
     ).encode()
+
+
+def xli_bytes(counts: np.ndarray) -> bytes:
+    """Twelve leads of int16 counts, shape (12, samples), as Philips' XLI packs them: what is left of III, aVR, aVL and
+    aVF beyond their equations, second differences, high bytes before low bytes, LZW with codes of ten bits."""
+    leads = counts.astype(int)
+    one, two, three = leads[:3].copy()
+    leads[2] = two - one - three
+    leads[3] = -leads[3] - (one + two) // 2
+    leads[4] = (one - three) // 2 - leads[4]
+    leads[5] = (two + three) // 2 - leads[5]
+    return b"".join(map(_xli_lead, leads))
+
+
+def _xli_lead(lead: np.ndarray) -> bytes:
+    bends = 2 * lead[1:-1] - lead[:-2] - lead[2:]
+    values = [*lead[:2].tolist(), *(64 + bends[1:]).tolist(), 64]
+    packed = struct.pack(f">{len(values)}h", *values)
+    codes = _lzw(packed[0::2] + packed[1::2])
+    bits = "".join(f"{code:010b}" for code in (*codes, 1023))
+    bits += "0" * (-len(bits) % 8)
+    chunk = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    return struct.pack("<IHh", len(chunk), 0, int(bends[0])) + chunk
+
+
+def _lzw(data: bytes) -> Iterator[int]:
+    """Codes of the longest strings known so far; those from 256 to 1022 are made on the way."""
+    known = {bytes([value]): value for value in range(256)}
+    string = b""
+    for i in range(len(data)):
+        longer = string + data[i : i + 1]
+        if longer not in known:
+            yield known[string]
+            if len(known) < 1023:
+                known[longer] = len(known)
+            longer = data[i : i + 1]
+        string = longer
+    yield known[string]
 
 
 def aecg_xml(counts: np.ndarray, seconds: str = "0.002", step: str = "2.5", leads: Sequence[str] = LEADS) -> bytes:

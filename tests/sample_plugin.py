@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from types import ModuleType
 
@@ -21,6 +23,8 @@ __all__ = [
     "Everything",
     "NumpySink",
     "Still",
+    "ecgsdk_command",
+    "environment",
     "greet",
     "in_use",
     "installable",
@@ -143,7 +147,7 @@ def in_use(monkeypatch, *modules):
     plugins = Plugins()
     for module in modules:
         plugins.add(module, None if isinstance(module, Everything) else f"plugin-{len(plugins.plugins)}")
-    monkeypatch.setattr(ecgsdk.plugins, "installed_plugins", lambda: plugins)
+    monkeypatch.setattr(ecgsdk.plugins, "installed_plugins", lambda hook="": plugins)
     return plugins
 
 
@@ -163,3 +167,19 @@ def installable(folder, monkeypatch, distribution, module, code, point=None):
     found = [point for point in ecgsdk.plugins.installed_entry_points() if point.value == module]
     assert len(found) == 1
     return found[0]
+
+
+def environment(folder):
+    """The variables of a process that finds the plugins in a folder."""
+    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def ecgsdk_command(folder, *arguments):
+    """The command in a process of its own, which finds the plugins in a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "ecgsdk_cli.main", *arguments],
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+    )

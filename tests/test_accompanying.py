@@ -119,9 +119,29 @@ def test_the_generator_says_what_it_drew_and_makes_the_same_ecgs_of_that():
     assert any(len(c.statements) > 1 for c in batch.conditions)
     (again,) = generator.generate(ecgsdk.Cohort.from_conditions(batch.conditions), 6, seed=3)
     assert again.conditions == batch.conditions
+    assert (batch.provenance.as_dict()["accompanied"], "accompanied" in again.provenance.as_dict()) == (True, False)
     assert (again.signals == batch.signals).all()
     (slice_,) = generator.generate(ecgsdk.Cohort.from_groups(GROUPS), 2, seed=3, start=4, accompanied=True)
     assert slice_.conditions == batch.conditions[4:]
+
+
+@pytest.mark.parametrize("accompanied", [True, False])
+@pytest.mark.parametrize(
+    ("format", "package"),
+    [
+        *((name, "numpy") for name in ("hdf5", "npz", "wfdb", "csv")),
+        *(("parquet", "pyarrow"), ("dicom", "pydicom"), ("edf", "edfio")),
+    ],
+)
+def test_every_format_says_whether_statements_were_drawn(tmp_path, synthetic_batch, format, package, accompanied):
+    pytest.importorskip(package)
+    made = replace(synthetic_batch, provenance=replace(synthetic_batch.provenance, accompanied=accompanied))
+    with ecgsdk.open_writer(
+        tmp_path / "x", format, sampling_rate=100, total=len(made), provenance=made.provenance
+    ) as writer:
+        writer.write(made)
+    suffix = {"hdf5": ".h5", "npz": ".npz", "parquet": ".parquet"}.get(format, "")
+    assert ecgsdk.read_ecgs((tmp_path / "x").rename(tmp_path / f"y{suffix}")).provenance == made.provenance
 
 
 def test_a_card_without_the_table_is_asked_in_vain():

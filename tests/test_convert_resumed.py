@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ from click.testing import CliRunner
 
 from ecgsdk.batch import ECGBatch
 from ecgsdk.conversion import convert, resumable
-from ecgsdk.errors import DataError
+from ecgsdk.errors import DataError, WriteError
 from ecgsdk.leads import to_twelve
 from ecgsdk.readers import ECGSource, read_ecgs
 from ecgsdk.writers import open_writer
@@ -138,6 +139,72 @@ def test_another_source_or_other_options_begin_anew(source: ECGSource, tmp_path:
     )
     assert contents(output) == contents(tmp_path / "whole")
     assert parts_of(output) == []
+
+
+class FullDisk:
+    """A disk that has room for some more files, and after that for no byte more in any."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, files: int) -> None:
+        self._files = files
+        self._write = Path.write_bytes
+        monkeypatch.setattr(Path, "write_bytes", lambda path, data: self.write(path, data))
+
+    def write(self, path: Path, data: bytes) -> int:
+        self._files -= 1
+        if self._files < 0:
+            self._write(path, bytes(data)[:5])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self._write(path, data)
+
+
+@pytest.mark.parametrize("batch", [2, 64])
+@pytest.mark.parametrize("format", ["wfdb", "csv"])
+def test_a_full_disk_leaves_what_there_is_room_for(
+    source: ECGSource, tmp_path: Path, format: str, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ecgsdk.conversion._BATCH", batch)
+    output, whole = tmp_path / "out", tmp_path / "whole"
+    convert(source, whole, format)
+    words = ["convert", source.name, "-o", str(output), "--format", format]
+    with monkeypatch.context() as patched:
+        FullDisk(patched, files=9 if format == "csv" else 18)
+        result = CliRunner().invoke(main, words)
+        assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+        assert "No space left on device; free some space and try again; the same command goes on" in result.stderr
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 1, "there is still no room"
+    assert len(parts_of(output)) == 1
+    result = CliRunner().invoke(main, words)
+    assert (result.exit_code, result.stderr) == (
+        0, f"goes on with {output} after 9 of 12 records, which an interrupted run wrote\n"
+    )  # fmt: skip
+    assert contents(output) == contents(whole)
+    assert parts_of(output) == []
+
+
+def test_a_disk_that_is_full_before_the_first_record_leaves_nothing(
+    source: ECGSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FullDisk(monkeypatch, files=0)
+    with pytest.raises(WriteError, match="No space left on device"):
+        convert(source, tmp_path / "out", "wfdb")
+    assert parts_of(tmp_path / "out") == []
+
+
+def test_an_old_folder_that_a_killed_process_set_aside_is_put_back(source: ECGSource, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    convert(source.select([0]), output, "wfdb")
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    aside = tmp_path / f"{staging_path(output).name.rsplit('-', 1)[0].replace('.part-', '.old-')}-{ended.pid}"
+    output.rename(aside)
+    with pytest.raises(WriteError, match="exists already"):
+        convert(source, output, "wfdb")
+    assert len(read_ecgs(output)) == 1
+    shutil.copytree(output, aside)
+    convert(source, output, "wfdb", overwrite=True)
+    assert len(read_ecgs(output)) == COUNT
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "x.npz"]
 
 
 def test_an_error_leaves_nothing_to_go_on_with(source: ECGSource, tmp_path: Path) -> None:

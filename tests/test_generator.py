@@ -158,7 +158,7 @@ def test_a_failing_share_stops_the_ones_behind_it(monkeypatch):
     monkeypatch.setattr(one, "_share_of", fail)
     with pytest.raises(MemoryError):
         list(one.generate(cohort("norm"), 800, batch_size=800))
-    one._workers._executor().shutdown()
+    one._workers._threads._executor().shutdown()
     assert len(begun) < 50
 
 

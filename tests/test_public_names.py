@@ -20,7 +20,7 @@ HOMES = {
     "onnx": ("ecgsdk/training/",),
     "onnxscript": ("ecgsdk/training/",),
     "onnxruntime": ("ecgsdk/runtime.py",),
-    "matplotlib": ("ecgsdk/paper.py", "ecgsdk/plotting.py"),
+    "matplotlib": ("ecgsdk/fonts.py", "ecgsdk/paper.py", "ecgsdk/plotting.py"),
     "h5py": ("ecgsdk/readers/", "ecgsdk/writers/"),
     "pydicom": ("ecgsdk/readers/", "ecgsdk/writers/"),
     "edfio": ("ecgsdk/readers/", "ecgsdk/writers/"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clinical_files import aecg_xml, cardiosoft_xml, muse_export, muse_xml, scp_bytes, sierra_xml
+from clinical_files import aecg_xml, cardiosoft_xml, muse_export, muse_xml, scp_bytes, sierra_xml, xli_bytes
 
 from ecgsdk.conditions import Condition
 from ecgsdk.errors import DataError, RuntimeSetupError
@@ -38,6 +38,7 @@ def test_muse_stores_eight_leads_and_the_others_are_computed(tmp_path: Path) -> 
     ("name", "data", "millivolts"),
     [
         ("x.xml", sierra_xml(TWELVE), 5e-3),
+        ("x.xml", sierra_xml(TWELVE, data=xli_bytes(TWELVE)), 5e-3),
         ("x.xml", sierra_xml(TWELVE).decode().replace("UTF-8", "UTF-16").encode("utf-16"), 5e-3),
         ("x.xml", aecg_xml(TWELVE), 2.5e-3),
         ("x.xml", cardiosoft_xml(TWELVE), 5e-3),
@@ -196,3 +197,12 @@ def test_without_ecgdatakit_the_extra_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.delitem(sys.modules, "ecgdatakit.parsing", raising=False)
     with pytest.raises(RuntimeSetupError, match=r"pip install .ecgsdk\[clinical\]"):
         read_ecgs(path)
+
+
+def test_what_the_parser_does_not_know_is_not_called_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse(self: object, path: object) -> None:
+        raise ValueError("long-term rhythm data (Section 12, SCP-ECG v3) is not supported")
+
+    monkeypatch.setattr("ecgdatakit.parsing.parsers.scp_ecg.SCPECGParser.parse", parse)
+    with pytest.raises(DataError, match=r"x\.scp cannot be read \(long-term .*\); export it in another format$"):
+        read_ecgs(written(tmp_path, "x.scp", scp_bytes(TWELVE)))

@@ -312,3 +312,34 @@ def test_a_rate_of_ours_that_is_none(synthetic_batch: ECGBatch, tmp_path: Path, 
     (tmp_path / "x.csv").write_text(text.replace(",100,true,", f",{rate},true,"))
     with pytest.raises(DataError, match="sampling_rate is no number"):
         read_ecgs(tmp_path / "x.csv")
+
+
+def listed_tables(folder: Path, rows: list[int]) -> Path:
+    """Tables of so many rows each, and the list that names them."""
+    listing = "file,identifier,sampling_rate,synthetic\n"
+    for number, count in enumerate(rows):
+        (folder / f"{number}.csv").write_text(",".join(INDEPENDENT_LEADS) + "\n" + "1,2,3,4,5,6,7,8\n" * count)
+        listing += f"{number}.csv,p{number},100,false\n"
+    (folder / "records.csv").write_text(listing)
+    return folder
+
+
+def test_a_listed_table_that_is_longer_than_the_first_is_refused_unless_cropped(tmp_path: Path) -> None:
+    folder = listed_tables(tmp_path, [100, 130])
+    source = read_ecgs(folder)
+    assert source.read([0]).shape == (1, 12, 100)
+    said = r"1\.csv has more than the 100 samples of the first table in records\.csv; crop .* \(--seconds\)"
+    with pytest.raises(DataError, match=said):
+        source.read([1])
+    with pytest.raises(DataError, match=said):
+        read_ecgs(folder, sampling_rate=50).read([1])
+    assert read_ecgs(folder, seconds=1).read([0, 1]).shape == (2, 12, 100)
+
+
+def test_a_table_of_too_few_signals_is_not_asked_for_their_names(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("I,II\n1,2\n")
+    with pytest.raises(DataError, match=r"ecgsdk needs I, II and V1 to V6, and it has 2 signals, called 'I', 'II'$"):
+        read_ecgs(tmp_path / "x.csv", input_rate=100, input_unit="mV")
+    (tmp_path / "y.csv").write_text(",".join(f"ch{i}" for i in range(8)) + "\n" + "1,2,3,4,5,6,7,8\n")
+    with pytest.raises(DataError, match=r"called 'ch0', 'ch1', 'ch2', …; state their names with input_leads="):
+        read_ecgs(tmp_path / "y.csv", input_rate=100, input_unit="mV")

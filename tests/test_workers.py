@@ -42,6 +42,20 @@ def test_the_next_is_begun_while_one_is_in_use():
     assert list(results) == []
 
 
+def test_what_is_begun_comes_out_before_the_error_of_the_next_that_cannot_be():
+    workers = Workers("cpu", 1)
+
+    def each():
+        yield doubled(workers, np.arange(3))
+        yield doubled(workers, np.arange(2))
+        raise OSError("no more sources")
+
+    results = in_turn(each())
+    assert [next(results), next(results)] == [[0, 2, 4], [0, 2]]
+    with pytest.raises(OSError, match="no more sources"):
+        next(results)
+
+
 def test_results_before_a_failure_come_out():
     workers = Workers("cpu", 1)
 
@@ -72,7 +86,7 @@ def test_what_nobody_waits_for_is_not_done():
     assert next(results) == [0]
     results.close()
     may_go_on.set()
-    workers._executor().shutdown()
+    workers._threads._executor().shutdown()
     assert len(done) <= 14
 
 
@@ -92,7 +106,7 @@ def test_what_was_begun_is_stopped_when_an_exception_leaves_the_block():
     with pytest.raises(OSError, match="full") as caught:
         write(in_turn([doubled(workers, np.arange(1)), workers.begin(400, slow, list)]))
     may_go_on.set()
-    workers._executor().shutdown()
+    workers._threads._executor().shutdown()
     assert caught.traceback
     assert len(done) <= 1
     with stopped([1, 2]) as numbers:

@@ -69,8 +69,8 @@ def command(
     SOURCE is a PTB-XL folder; a folder, or one file, of WFDB, DICOM, EDF, CSV, HL7 aECG or SCP-ECG records, or XML of
     GE MUSE, GE CardioSoft or Philips Sierra; or an HDF5, NPZ or Parquet file. Real ECGs stay real and synthetic ones
     synthetic. The output appears when it is complete. Run again, a conversion into a folder (WFDB, DICOM, EDF, CSV)
-    that was interrupted goes on where it was; one into an HDF5, NPZ or Parquet file begins again, as such a file says
-    only at its end where its records lie.
+    that was interrupted, or had no more room on the disk, goes on where it was; one into an HDF5, NPZ or Parquet file
+    begins again, as such a file says only at its end where its records lie.
     """
     import ecgsdk
 
@@ -82,6 +82,10 @@ def command(
         header = _convert(ecgs, output, format_name, force=force, keep_rate=keep_rate, quiet=quiet)
     except KeyboardInterrupt as error:
         raise ecgsdk.WriteError(f"interrupted; nothing was written to {output}{_kept(output)}") from error
+    except ecgsdk.WriteError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        raise ecgsdk.WriteError(f"{error}{_kept(output)}") from error
     facts = {
         "records": len(ecgs),
         "source": source,
@@ -113,7 +117,7 @@ def _convert(
 
 
 def _kept(output: str) -> str:
-    """What an interruption leaves."""
+    """What an interruption, or a full disk, leaves."""
     from ecgsdk.conversion import resumable
 
     return "; the same command goes on where it was" if resumable(output) else ""

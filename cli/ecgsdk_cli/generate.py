@@ -72,6 +72,11 @@ class _Options:
     quiet: bool
     as_json: bool
 
+    @property
+    def only_where_known(self) -> dict[str, Any]:
+        """Arguments that plugins' generators need not know, where they are asked for."""
+        return {"accompanied": True} if self.accompanied else {}
+
 
 @click.command("generate", epilog=_EPILOG)
 @click.option("--group", metavar="NAME", help="A standard group: norm, afib, 1avb, lbbb, rbbb or lvh.")
@@ -144,12 +149,12 @@ def command(**options: Any) -> None:
     started = time.perf_counter()
     generator = ecgsdk.load_generator(asked.model, device=asked.device, threads=asked.threads)
     asked = replace(asked, steps=quality_steps(generator, asked.quality, asked.steps))
-    provenance = generator.provenance(seed=seed, steps=asked.steps, guidance=asked.guidance)
     if asked.accompanied and not getattr(generator, "accompanies", False):
         raise ecgsdk.ModelError(
-            f"{provenance.model} does not know which statements occur together; leave --accompanied out, or export the "
+            f"{generator.name} does not know which statements occur together; leave --accompanied out, or export the "
             "model again"
         )
+    provenance = generator.provenance(seed=seed, steps=asked.steps, guidance=asked.guidance, **asked.only_where_known)
     rate = generator.sampling_rates[0] if asked.sampling_rate is None else asked.sampling_rate
     try:
         rate = _write(generator, cohort, asked, total, rate, provenance)
@@ -164,7 +169,6 @@ def command(**options: Any) -> None:
         "device": getattr(generator, "device", None),
         "seconds": round(seconds, 3),
         "records_per_second": round(total / seconds, 1),
-        **({"accompanied": True} if asked.accompanied else {}),
         **provenance.as_dict(),
     }
     if asked.as_json:
@@ -223,8 +227,7 @@ def _write(
         steps=asked.steps,
         guidance=asked.guidance,
         batch_size=asked.batch_size,
-        # Only where it is asked for: plugins' generators need not know it.
-        **({"accompanied": True} if asked.accompanied else {}),
+        **asked.only_where_known,
     )
     writer = ecgsdk.open_writer(
         asked.output,

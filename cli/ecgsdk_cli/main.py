@@ -23,29 +23,29 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "CommandGroup", "main"]
 
 COMMANDS = {
-    "generate": "ecgsdk_cli.generate",
-    "resynthesize": "ecgsdk_cli.resynthesize",
-    "dataset": "ecgsdk_cli.dataset",
-    "convert": "ecgsdk_cli.convert",
-    "models": "ecgsdk_cli.models",
-    "validate": "ecgsdk_cli.validate",
-    "plot": "ecgsdk_cli.plot",
-    "gallery": "ecgsdk_cli.gallery",
-    "train": "ecgsdk_cli.train",
-    "export": "ecgsdk_cli.export",
-    "plugins": "ecgsdk_cli.plugins",
-    "completion": "ecgsdk_cli.completion",
+    "generate": "Make synthetic 12-lead ECGs of the conditions asked for.",
+    "resynthesize": "Make one synthetic ECG of each real ECG.",
+    "dataset": "Build a data set to publish, or check a published one.",
+    "convert": "Convert ECGs between formats.",
+    "models": "List the installed models, or show one.",
+    "validate": "Say how good synthetic ECGs are.",
+    "plot": "Draw ECGs on ECG paper: SVG, PNG or PDF.",
+    "gallery": "Show samples of ECGs by group on one web page.",
+    "train": "Train a model on PTB-XL.",
+    "export": "Write a trained model as ONNX graphs and a card.",
+    "plugins": "List the installed plugins and what they offer.",
+    "completion": "Print the completion script for a shell.",
 }
-"""Each command and the module that holds its click command under the name `command`, in the order of the help."""
-
+"""Each command and what the list of commands says of it. The module of its name holds a click command `command`."""
 
 _COMPLETING = "_ECGSDK_COMPLETE"
 
 
 class CommandGroup(click.Group):
-    """Imports a command's module only when that command, or the list of all, is asked for.
+    """Imports a command's module only when that command is asked for.
 
-    Plugins are loaded for the list of commands and for a command that is none of `COMMANDS`.
+    A command that is none of `COMMANDS` is looked for in all plugins. For the list of commands only those plugins are
+    loaded that may have some.
     """
 
     def main(self, *args: Any, **extra: Any) -> Any:
@@ -54,28 +54,39 @@ class CommandGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         try:
-            return [*COMMANDS, *_plugin_commands()]
+            return [*COMMANDS, *_plugin_commands("register_commands")]
         except PluginError:  # said by the help, and by whoever calls for one of them
             return list(COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Names the nearest command where there is none of the name given."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message.rstrip('.')}; did you mean {near[0]}?", ctx) from None
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = COMMANDS.get(cmd_name)
-        if module is not None:
-            return importlib.import_module(module).command
+        if cmd_name in COMMANDS:
+            return importlib.import_module(f"ecgsdk_cli.{cmd_name}").command
         registration = _plugin_commands().get(cmd_name)
         return None if registration is None else _make_command(registration)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Lists commands; those of plugins by their description, so that none is imported."""
+        """Lists commands by what is said of them here or by their plugin, so that none is imported."""
         try:
-            offers = dict(_plugin_commands())
+            offers = dict(_plugin_commands("register_commands"))
         except PluginError as error:
             click.echo(f"warning: {error}", err=True)
             offers = {}
-        room = formatter.width - 6 - max(map(len, [*COMMANDS, *offers]))
-        commands = {name: importlib.import_module(module).command for name, module in COMMANDS.items()}
         with formatter.section("Commands"):
-            formatter.write_dl([(name, command.get_short_help_str(room)) for name, command in commands.items()])
+            formatter.write_dl(list(COMMANDS.items()))
         if offers:
             with formatter.section("Commands of plugins"):
                 formatter.write_dl([(name, offer.description or offer.owner) for name, offer in offers.items()])
@@ -94,10 +105,10 @@ class CommandGroup(click.Group):
             _fail(ctx, f"{error.filename or 'the file system'}: {error.strerror or error}")
 
 
-def _plugin_commands() -> Mapping[str, Registration]:
+def _plugin_commands(hook: str = "") -> Mapping[str, Registration]:
     from ecgsdk.plugins import installed_plugins
 
-    return installed_plugins().commands(COMMANDS)
+    return installed_plugins(hook).commands(COMMANDS)
 
 
 def _make_command(registration: Registration) -> click.Command:

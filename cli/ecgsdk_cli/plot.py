@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ecgsdk_cli.options import NameList, reading_options
+from ecgsdk_cli.options import NameList, reading_options, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +114,7 @@ def command(
     _check_kind(given, sheet=len(records) > 1 or leads is not None)
     if speed or gain:
         given["scale"] = _scale(speed, gain)
-    plot_file(file, output, records, overwrite=force, **given)
+    plot_file(file, output, records, overwrite=force, tell=told(quiet=quiet), **given)
     if not quiet:
         named = f"record{'s' if len(records) > 1 else ''} {', '.join(map(str, records))} of {file}"
         other = "" if pair is None else f" beside record {pair[1]} of {pair[0]}"

@@ -80,7 +80,7 @@ def _from_generator(plan: Plan, device: str, threads: int | None) -> Origin:
     cohort, steps = Cohort.from_groups(GROUPS), generator.card.most_steps
     return Origin(
         card=generator.card,
-        provenance=generator.provenance(seed=plan.seed, steps=steps),
+        provenance=generator.provenance(seed=plan.seed, steps=steps, accompanied=accompanied),
         device=generator.device,
         sampling_rate=rate,
         batches=generator.generate(

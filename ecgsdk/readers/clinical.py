@@ -13,7 +13,7 @@ from ecgsdk.conditions import Condition
 from ecgsdk.errors import DataError
 from ecgsdk.readers.cardiosoft import read_strip
 from ecgsdk.readers.channels import find_leads, twelve_leads
-from ecgsdk.readers.damage import MEBIBYTE, check_size, damage_reported, needs_package
+from ecgsdk.readers.damage import MEBIBYTE, check_size, damage_reported, first_line, needs_package
 from ecgsdk.readers.marking import SEXES
 from ecgsdk.readers.records import RecordFacts, check_numbers, source_of_records
 
@@ -119,7 +119,7 @@ def _kind(path: Path) -> str:
     with path.open("rb") as file:
         kind = clinical_kind(file.read(_SNIFFED))
     if kind is None:
-        raise DataError(f"{path} changed, or is no clinical ECG file")
+        raise DataError(f"{path} is no clinical ECG file, or is damaged; get the file again")
     return kind
 
 
@@ -140,7 +140,12 @@ def _parse(path: Path, kind: str) -> Any:
     with damage_reported(path, KINDS[kind]):
         if kind == "sierra":
             _check_sierra(path)
-        return parser().parse(path)
+        try:
+            return parser().parse(path)
+        except Exception as error:
+            if "not supported" not in str(error):
+                raise
+            raise DataError(f"{path} cannot be read ({first_line(error)}); export it in another format") from error
 
 
 def _leads(path: Path, record: Any) -> dict[str, Any]:

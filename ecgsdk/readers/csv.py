@@ -36,7 +36,7 @@ LIST_NAME = "records.csv"
 _LARGEST_HEAD = MEBIBYTE
 _WHAT = "a CSV table of samples"
 _OURS = {"identifier", "sampling_rate", "synthetic"}
-_FACTS = ("model", "model_sha256", "version", "seed", "steps", "guidance", "strength")
+_FACTS = ("model", "model_sha256", "version", "seed", "steps", "guidance", "strength", "accompanied")
 _SYNTHETIC = {"true": True, "false": False}
 _UNIT = re.compile(r"(.+?)(?:\s*[(\[]([nuµμm]?V)[)\]]|[ _/]([nuµμm]V))", re.IGNORECASE)
 _TIME = re.compile(r"(?:time|timestamp|t)[ _/]*[(\[]?(s|sec|seconds|ms|us|µs|μs)[)\]]?|(seconds)", re.IGNORECASE)
@@ -81,7 +81,8 @@ def read_listed_csv(folder: Path, stated: Stated, fit: Fit) -> ECGSource:
     """The ECGs of a folder of CSV files that ecgsdk wrote: its records.csv names them and says all but the samples.
 
     Raises:
-        DataError: a table is missing or damaged, or records differ in rate or origin.
+        DataError: a table is missing or damaged, or records differ in rate or origin. That one differs in length is
+            found when it is read: to count the rows of all tables takes as long.
     """
     path = folder / LIST_NAME
     check_size(path, LARGEST_CSV_LIST, "the list")
@@ -91,7 +92,8 @@ def read_listed_csv(folder: Path, stated: Stated, fit: Fit) -> ECGSource:
         if not rows:
             raise DataError(f"{path} names no records")
         samples = _samples_listed(folder, rows, fit)
-    return source_of_records(folder, rows, partial(_listed, folder, samples, stated), partial(_read, stated), fit)
+    read = partial(_read, stated) if fit.seconds else partial(_read_whole, stated, samples)
+    return source_of_records(folder, rows, partial(_listed, folder, samples, stated), read, fit)
 
 
 def read_csv(root: Path, files: Sequence[Path], stated: Stated, fit: Fit) -> ECGSource:
@@ -174,6 +176,15 @@ def _read(stated: Stated, path: Path, samples: int) -> np.ndarray:
     size = stated.millivolts(path, layout.unit or ("mV" if ours else None))
     table = _load(path, layout, list(layout.leads.values()), samples) * size
     return check_numbers(path, twelve_leads(dict(zip(layout.leads, table.T))))
+
+
+def _read_whole(stated: Stated, samples: int, path: Path, asked: int) -> np.ndarray:
+    """The first samples that are asked for of a table that has as many as the first one listed."""
+    signals = _read(stated, path, samples + 1)
+    if signals.shape[-1] > samples:
+        mend = "crop them to one length with seconds= (--seconds)"
+        raise DataError(f"{path} has more than the {samples} samples of the first table in {LIST_NAME}; {mend}")
+    return signals[:, :asked]
 
 
 def _layout(path: Path, stated: Stated) -> _Layout:

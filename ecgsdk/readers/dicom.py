@@ -89,10 +89,13 @@ def _open(path: Path) -> Any:
     with needs_package("dicom", path):
         import pydicom
     with damage_reported(path, _WHAT):
-        meta = pydicom.filereader.read_file_meta_info(path)
-        if str(meta.get("TransferSyntaxUID", "")) == _DEFLATED:
-            raise DataError(f"{path} is a deflated DICOM file; write it uncompressed with dcmtk's dcmconv +ti")
-        return pydicom.dcmread(path)
+        try:
+            meta = pydicom.filereader.read_file_meta_info(path)
+            if str(meta.get("TransferSyntaxUID", "")) == _DEFLATED:
+                raise DataError(f"{path} is a deflated DICOM file; write it uncompressed with dcmtk's dcmconv +ti")
+            return pydicom.dcmread(path)
+        except pydicom.errors.InvalidDicomError:  # its message tells of options that only programs have
+            raise DataError(f"{path} is damaged, or not {_WHAT}; get the file again") from None
 
 
 def _rhythm(path: Path, data: Any) -> tuple[int, Any, dict[str, int]]:

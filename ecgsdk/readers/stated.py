@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ecgsdk.errors import DataError
+from ecgsdk.leads import INDEPENDENT_LEADS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,8 +91,10 @@ class Stated:
         """What can be done where some of the file's `found` signals are not called by the names of leads."""
         if self.leads is not None or not found:
             return ""
-        called = ", ".join(repr(name[:20]) for name in found[:3])
-        return f", its signals are called {called}, …; state their names with input_leads= (--input-leads)"
+        called = ", ".join(repr(name[:20]) for name in found[:3]) + (", …" if len(found) > 3 else "")
+        if len(found) < len(INDEPENDENT_LEADS):
+            return f", and it has {len(found)} signals, called {called}"
+        return f", its signals are called {called}; state their names with input_leads= (--input-leads)"
 
     def names(self, name: object, found: Sequence[str] | None, count: int) -> Sequence[str]:
         """Names of the file's `count` signals: the stated ones, or else those the file gives.

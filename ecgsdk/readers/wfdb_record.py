@@ -106,7 +106,7 @@ def parse_header(text: str, path: Path) -> Header:
         rate = float(record[2].split("/")[0].split("(")[0]) if len(record) > 2 else DEFAULT_RATE
         samples = int(record[3]) if len(record) > 3 else 0
     except ValueError:
-        raise DataError(f"{path}: cannot make sense of the first line {lines[0][:80]!r}") from None
+        raise DataError(f"{path}: cannot make sense of the first line {lines[0][:80]!r}; get it again") from None
     if count < 1 or len(lines) <= count or not 0 < rate < float("inf") or samples < 0:
         raise DataError(f"{path}: {count} signals at {rate:g} Hz announced, {len(lines) - 1} described")
     signals = tuple(_parse_signal(line, path) for line in lines[1 : count + 1])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -65,6 +68,8 @@ def make_pairs(
 ) -> bool:
     """Writes `pairs/NNNN.npz`; files that are there stay, so that an interrupted run goes on.
 
+    Files made with other weights of the flow are made again. Those of earlier versions do not say it, and stay.
+
     Conditions and beat times are those of training records, rarer statements more often. For a fifth of the records
     the beats are brought to another heart rate, so that rates are met beyond what training records have; for a tenth
     no statements are given.
@@ -74,8 +79,8 @@ def make_pairs(
     """
     from tqdm import tqdm
 
-    flow = build_flow(config)
-    load_average(flow, load_stage(folder, "flow"), "flow")
+    flow = _trained_flow(folder, config)
+    fingerprint = _fingerprint(flow)
     flow.to(device).eval().requires_grad_(False)
     (folder / "pairs").mkdir(exist_ok=True)
     began = time.monotonic()
@@ -84,8 +89,11 @@ def make_pairs(
             return False
         target = folder / "pairs" / f"{number:04}.npz"
         if target.exists():
-            continue
-        pairs = _file_of_pairs(flow, config, train, number, device)
+            made_with = _read_pairs(target).get("flow")
+            if made_with is None or np.array_equal(made_with, fingerprint):
+                continue
+            tqdm.write(f"{target} was made with an earlier flow and is made again", file=sys.stderr)
+        pairs = {**_file_of_pairs(flow, config, train, number, device), "flow": fingerprint}
         part = target.with_suffix(".part")
         with part.open("wb") as file:
             np.savez(file, **pairs)  # type: ignore[arg-type]
@@ -94,18 +102,42 @@ def make_pairs(
 
 
 def load_pairs(folder: Path, config: TrainConfig, device: torch.device) -> Pairs:
-    """All pairs of a run; raises TrainingError where some are missing or damaged."""
-    parts = []
-    for number in range(_files(config)):
-        path = folder / "pairs" / f"{number:04}.npz"
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                parts.append({name: stored[name] for name in stored.files})
-        except FileNotFoundError:
-            raise TrainingError(f"{path} is missing; run the pairs stage first") from None
-        except (OSError, ValueError, EOFError) as error:
-            raise TrainingError(f"{path} is damaged ({error}); delete it and run the pairs stage again") from None
+    """All pairs of a run; raises TrainingError where some are missing, damaged or made with another flow."""
+    paths = [folder / "pairs" / f"{number:04}.npz" for number in range(_files(config))]
+    parts = [_read_pairs(path) for path in paths]
+    told = [part.get("flow") for part in parts]
+    if any(made_with is not None for made_with in told):
+        fingerprint = _fingerprint(_trained_flow(folder, config))
+        for path, made_with in zip(paths, told):
+            if made_with is not None and not np.array_equal(made_with, fingerprint):
+                raise TrainingError(f"{path} was made with an earlier flow; run the pairs stage again")
+    if any(made_with is None for made_with in told):
+        print(f"{folder / 'pairs'}: made by an earlier version, which does not say with which flow", file=sys.stderr)
     return Pairs(parts, device)
+
+
+def _read_pairs(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except FileNotFoundError:
+        raise TrainingError(f"{path} is missing; run the pairs stage first") from None
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise TrainingError(f"{path} is damaged ({error}); delete it and run the pairs stage again") from None
+
+
+def _trained_flow(folder: Path, config: TrainConfig) -> nn.Module:
+    flow = build_flow(config)
+    load_average(flow, load_stage(folder, "flow"), "flow")
+    return flow
+
+
+def _fingerprint(flow: nn.Module) -> np.ndarray:
+    """The SHA-256 of all weights, as 32 bytes."""
+    digest = hashlib.sha256()
+    for name, weights in sorted(flow.state_dict().items()):
+        digest.update(name.encode() + weights.cpu().numpy().tobytes())
+    return np.frombuffer(digest.digest(), dtype=np.uint8)
 
 
 def _files(config: TrainConfig) -> int:

@@ -21,7 +21,8 @@ __all__ = ["check_target", "discard", "parts_of", "publish", "staging_path", "st
 def check_target(path: Path, *, overwrite: bool, folder: bool, ours: Callable[[Path], bool] = lambda _: False) -> None:
     """Raises WriteError where `path` cannot become a new file (or folder), before any work is done.
 
-    A folder is overwritten only if all its entries are `ours`.
+    A folder is overwritten only if all its entries are `ours`. A folder that a killed process was about to replace is
+    put back first.
     """
     if not path.name:
         raise WriteError(f"cannot write {path}: name a file or folder")
@@ -29,6 +30,7 @@ def check_target(path: Path, *, overwrite: bool, folder: bool, ours: Callable[[P
         raise WriteError(f"cannot write {path}: folder {path.parent} does not exist; create it first")
     if not os.access(path.parent, os.W_OK):
         raise WriteError(f"cannot write {path}: no permission to write into {path.parent}")
+    _restore(path)
     if not os.path.lexists(path):
         return
     if not overwrite:
@@ -48,17 +50,12 @@ def staging_path(path: Path) -> Path:
 
 def parts_of(path: Path) -> list[Path]:
     """What was written, or is being written, under temporary names beside `path`."""
-    prefix = f".{path.name}.part-"
-    try:
-        return sorted(entry for entry in path.parent.iterdir() if entry.name.startswith(prefix))
-    except OSError:
-        return []
+    return _beside(path, "part")
 
 
 def stale_parts(path: Path) -> list[Path]:
     """The parts of `path` that processes left which have ended, or this one before; not those of other machines."""
-    prefix = f".{path.name}.part-{_here()}-"
-    return [part for part in parts_of(path) if part.name.startswith(prefix) and _ended(part.name[len(prefix) :])]
+    return [part for part in parts_of(path) if _is_stale(part, path, "part")]
 
 
 def publish(staged: Path, path: Path) -> None:
@@ -72,7 +69,7 @@ def publish(staged: Path, path: Path) -> None:
     """
     _flush(staged)
     if staged.is_dir() and path.exists():
-        aside = path.with_name(f".{path.name}.old-{os.getpid()}")
+        aside = path.with_name(f".{path.name}.old-{_here()}-{os.getpid()}")
         os.replace(path, aside)
         try:
             os.replace(staged, path)
@@ -101,6 +98,32 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _restore(path: Path) -> None:
+    """Puts back the folder that a killed process set aside to replace it; removes one that is replaced."""
+    for aside in _beside(path, "old"):
+        if _is_stale(aside, path, "old"):
+            if os.path.lexists(path):
+                discard(aside)
+            else:
+                with suppress(OSError):
+                    os.replace(aside, path)
+
+
+def _beside(path: Path, kind: str) -> list[Path]:
+    """What has a temporary name of this kind beside `path`."""
+    prefix = f".{path.name}.{kind}-"
+    try:
+        return sorted(entry for entry in path.parent.iterdir() if entry.name.startswith(prefix))
+    except OSError:
+        return []
+
+
+def _is_stale(entry: Path, path: Path, kind: str) -> bool:
+    """Whether a temporary name is of a process on this machine that has ended, or of this one."""
+    prefix = f".{path.name}.{kind}-{_here()}-"
+    return entry.name.startswith(prefix) and _ended(entry.name[len(prefix) :])
 
 
 def _here() -> str:

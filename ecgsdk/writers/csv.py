@@ -36,6 +36,7 @@ RECORD_COLUMNS = (
     "steps",
     "guidance",
     "strength",
+    "accompanied",
 )
 """What is said of each record: in records.csv, after the column `file`, or after the leads of a file on its own."""
 
@@ -139,7 +140,7 @@ def _record_cells(record: Record, header: Header) -> list[str]:
         "identifier": record.identifier,
         "statements": "+".join(record.condition.statements),
         "sampling_rate": header.sampling_rate,
-        "synthetic": "false" if header.provenance is None else "true",
+        "synthetic": header.provenance is not None,
         **(header.provenance.as_dict() if header.provenance else {}),
     }
     return [_cell(facts.get(name)) for name in RECORD_COLUMNS]
@@ -149,6 +150,8 @@ def _cell(value: object) -> str:
     """Numbers with all their digits; empty for what is unknown."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, (str, int)):
         return str(value)
     return number_text(value)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -93,18 +94,24 @@ class FolderSink:
             self._journal.path.unlink()
 
     def abort(self) -> None:
-        """Closes the list, and the journal of what is whole."""
-        self._flush()
-        for file in (self._list, self._journal):
-            if file:
-                file.close()
+        """Closes the list and the journal of what is whole, even if a full disk does not take their last lines."""
+        with ExitStack() as files:
+            for file in (self._list, self._journal):
+                if file:
+                    files.callback(file.close)
+            self._flush()
 
     def _write_record(self, record: Record) -> None:
         start = self._list.tell() if self._list else 0
         line = self._format.list_line(record).encode() if self._list else b""
         written = {record.name + suffix: contents for suffix, contents in self._format.files(record)}
-        for name, contents in written.items():
-            (self._folder / name).write_bytes(contents)
+        try:
+            for name, contents in written.items():
+                (self._folder / name).write_bytes(contents)
+        except OSError:  # makes room on a full disk for what the journal has still to tell
+            for name in written:
+                (self._folder / name).unlink(missing_ok=True)
+            raise
         if self._list:
             self._list.write(line)
         if self._journal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zlib
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["JOURNAL", "Journal", "take_up"]
+__all__ = ["JOURNAL", "Journal", "take_up", "tells_of_records"]
 
 JOURNAL = ".journal"
 """Name of the journal in the folder; whoever completes the folder removes it."""
@@ -53,6 +54,15 @@ class Journal:
         self._file.close()
 
 
+def tells_of_records(folder: Path) -> bool:
+    """Whether the journal of a folder tells of a record at least."""
+    try:
+        with (folder / JOURNAL).open("rb") as file:
+            return bool(file.readline()) and file.readline().endswith(b"\n")
+    except OSError:
+        return False
+
+
 def take_up(folder: Path, key: str, total: int) -> int:
     """How many records of a folder are whole; its journal and its list of records end after them from now on.
 
@@ -67,22 +77,22 @@ def take_up(folder: Path, key: str, total: int) -> int:
     journal = folder / JOURNAL
     if not journal.is_file() or journal.stat().st_size > _LARGEST:
         return 0
-    text = journal.read_text(encoding="utf-8", errors="replace")
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    found_key, _, listed = lines[0].partition("\t") if lines else ("", "", "")
+    lines = journal.read_bytes().split(b"\n")[:-1]
+    found_key, _, listed = (lines[0] if lines else b"").decode(errors="replace").partition("\t")
     if found_key != key:
         return 0
     listing = folder / listed
     rows = listing.read_bytes() if listing.is_file() else b""
     whole, end = 0, 0
     for line in lines[1:total]:
-        found = _LINE.fullmatch(line)
+        found = _LINE.fullmatch(line.decode(errors="replace"))
         if found is None or not _is_whole(folder, found, rows[end : int(found[2])]):
             break
         whole, end = whole + 1, int(found[2])
-    journal.write_text("\n".join(lines[: whole + 1]) + "\n", encoding="utf-8", newline="\n")
+    # Shortened where they are: a full disk takes no new ones.
+    os.truncate(journal, sum(len(line) + 1 for line in lines[: whole + 1]))
     if listing.is_file():
-        listing.write_bytes(rows[:end])
+        os.truncate(listing, min(end, len(rows)))
     return whole
 
 

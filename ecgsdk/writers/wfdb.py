@@ -78,4 +78,5 @@ def _origin_comments(provenance: Provenance | None) -> list[str]:
         f"Model SHA-256: {provenance.model_sha256}",
         f"Seed: {provenance.seed}",
         *(f"{name}: {value!r}" for name, value in settings.items() if value is not None),
+        *(["Accompanied: true"] if provenance.accompanied else []),
     ]

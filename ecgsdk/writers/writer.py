@@ -13,6 +13,7 @@ from ecgsdk.errors import WriteError
 from ecgsdk.leads import LEADS
 from ecgsdk.resampling import resample, resampled_length
 from ecgsdk.writers.atomic import discard, parts_of, publish, staging_path, stale_parts
+from ecgsdk.writers.journal import tells_of_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +64,7 @@ class Writer:
 
     After any exception, a KeyboardInterrupt included, nothing is left; a killed process leaves at most
     `.NAME.part-HERE-PID` beside the final name, which the next writer of the same output on this machine removes.
-    With `take_up`, it goes on with it instead, and a KeyboardInterrupt leaves it, too.
+    With `take_up`, it goes on with it instead, and a KeyboardInterrupt or a full disk leaves it, too.
 
     Attributes:
         written: records that are written; in the `with` block it begins with those that are taken up.
@@ -136,15 +137,25 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        failure = error
         try:
             if kind is None:
                 self._complete()
+        except BaseException as raised:
+            failure = raised
+            raise
         finally:
             if self._sink is not None:
                 with suppress(Exception):
                     self._sink.abort()
-            if not (self._take_up is not None and kind is KeyboardInterrupt):
+            if not self._worth_keeping(failure):
                 discard(self._staged)
+
+    def _worth_keeping(self, error: BaseException | None) -> bool:
+        """Whether the next writer can go on with what there is."""
+        full = isinstance(error, WriteError) and _is_full(error.__cause__)
+        ended = full or isinstance(error, KeyboardInterrupt)
+        return self._take_up is not None and ended and tells_of_records(self._staged)
 
     def _make_header(self, samples: int) -> Header:
         rate, total = self._facts
@@ -212,8 +223,13 @@ def _reported(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        mend = "; free some space and try again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        mend = "; free some space and try again" if _is_full(error) else ""
         raise WriteError(f"cannot write {path}: {error.strerror or _first_line(error)}{mend}") from error
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether the disk, or the user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _first_line(error: OSError) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +9,7 @@ import numpy as np
 from ecgsdk.leads import INDEPENDENT_LEADS
 from ecgsdk.models import find_model
 from ecgsdk.runtime import available_cores, open_session
+from ecgsdk.workers import Threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,8 +43,7 @@ class Encoder:
     def __init__(self, model: Model[EncoderCard], *, threads: int | None = None) -> None:
         self.model = model
         self._session = open_session(model.graph("encoder"), device="cpu")
-        self._threads = threads or available_cores()
-        self._workers: tuple[int, ThreadPoolExecutor] | None = None
+        self._threads = Threads(threads or available_cores())
 
     @property
     def card(self) -> EncoderCard:
@@ -71,16 +69,10 @@ class Encoder:
         shares = [eight[first : first + _SHARE] for first in range(0, len(eight), _SHARE)]
         if not shares:
             return np.empty((0, self.card.features), dtype=np.float32)
-        if self._threads == 1 or len(shares) == 1:
+        if self._threads.number == 1 or len(shares) == 1:
             return np.concatenate([self._of(share) for share in shares])
-        return np.concatenate(list(self._pool().map(self._of, shares)))
+        return np.concatenate(list(self._threads.map(self._of, shares)))
 
     def _of(self, share: np.ndarray) -> np.ndarray:
         signals = np.ascontiguousarray(share, dtype=np.float32)
         return self._session.run(None, {"signals": signals})[0]
-
-    def _pool(self) -> ThreadPoolExecutor:
-        """The worker threads; new ones in a forked process, which inherits none."""
-        if self._workers is None or self._workers[0] != os.getpid():
-            self._workers = os.getpid(), ThreadPoolExecutor(self._threads)
-        return self._workers[1]
