@@ -25,7 +25,7 @@ from ecgsdk.training.export import export  # noqa: E402
 from ecgsdk.training.flow import build_flow, drop_conditions  # noqa: E402
 from ecgsdk.training.loop import load_average, load_stage  # noqa: E402
 from ecgsdk.training.losses import low_pass, spectral_loss  # noqa: E402
-from ecgsdk.training.pairs import _files, at_other_rate  # noqa: E402
+from ecgsdk.training.pairs import _files, at_other_rate, load_pairs  # noqa: E402
 from ecgsdk.training.train import train  # noqa: E402
 
 TINY = replace(
@@ -43,6 +43,8 @@ TINY = replace(
     distil_pairs=8,
     distil_steps=4,
     distil_batch=4,
+    tuning_steps=2,
+    tuning_batch=4,
     rhythm_steps=4,
     rhythm_batch=4,
 )
@@ -83,7 +85,7 @@ def test_folds_one_to_eight_train_and_fold_nine_is_held_out(ptbxl, tmp_path):
 
 def test_each_stage_logs_finite_figures(run):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert {row["stage"] for row in rows} == {"rhythm", "autoencoder", "adversarial", "flow", "distilled"}
+    assert {row["stage"] for row in rows} == {"rhythm", "autoencoder", "adversarial", "flow", "distilled", "tuned"}
     assert all(np.isfinite(value) for row in rows for key, value in row.items() if key != "stage")
     assert all(row["steps_per_second"] > 0 for row in rows)
 
@@ -106,7 +108,8 @@ def test_an_exported_model_generates(run, tmp_path):
     target = tmp_path / "tiny"
     card = export(run, target, version="0", command="ecgsdk train", device="cpu", steps=3)
     assert card.name == "tiny"
-    assert card.training["steps_done"] == {"autoencoder": 4, "flow": 4, "rhythm": 4, "adversarial": 2, "distilled": 4}
+    done = {"autoencoder": 4, "flow": 4, "rhythm": 4, "adversarial": 2, "distilled": 4, "tuned": 2}
+    assert card.training["steps_done"] == done
     assert card.data["records"] == 5
     generator = ecgsdk.load_generator(target)
     batch = next(generator.generate(ecgsdk.Cohort.from_groups(["norm", "lbbb"]), 3, seed=1))
@@ -135,6 +138,7 @@ def test_one_step_is_the_distilled_flow_and_high_quality_the_flow(run, tmp_path)
 def test_a_run_without_distillation_exports_the_flow_alone(run, tmp_path):
     folder = shutil.copytree(run, tmp_path / "run")
     (folder / "distilled.pt").unlink()
+    (folder / "tuned.pt").unlink()
     card = export(folder, tmp_path / "plain", version="0", steps=3)
     assert "distilled" not in card.graphs
     assert (card.steps, card.high_quality_steps, card.most_steps) == (3, None, 3)
@@ -149,6 +153,33 @@ def test_pairs_are_the_same_however_often_their_making_is_stopped(run, tmp_path)
         train(folder, stages=["distilled"], device="cpu")
     assert train(folder, stages=["pairs"], device="cpu")
     assert [path.read_bytes() for path in sorted((folder / "pairs").iterdir())] == before
+
+
+def test_pairs_of_an_earlier_flow_are_refused_and_made_again(run, tmp_path, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    before = [path.read_bytes() for path in sorted((folder / "pairs").iterdir())]
+    stored = torch.load(folder / "flow.pt", weights_only=True)
+    for weights in stored["networks"]["average"].values():
+        weights.mul_(1.1)
+    torch.save(stored, folder / "flow.pt")
+    with pytest.raises(TrainingError, match=r"0000\.npz was made with an earlier flow; run the pairs stage again"):
+        load_pairs(folder, TINY, torch.device("cpu"))
+    assert train(folder, stages=["pairs"], device="cpu")
+    assert capsys.readouterr().err.count("was made with an earlier flow and is made again\n") == len(before)
+    assert all(path.read_bytes() != old for path, old in zip(sorted((folder / "pairs").iterdir()), before))
+    load_pairs(folder, TINY, torch.device("cpu"))
+
+
+def test_pairs_that_do_not_name_their_flow_are_taken_with_a_line(run, tmp_path, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    for path in (folder / "pairs").iterdir():
+        with np.load(path) as stored:
+            np.savez(path, **{name: stored[name] for name in stored.files if name != "flow"})
+    before = [path.read_bytes() for path in sorted((folder / "pairs").iterdir())]
+    assert train(folder, stages=["pairs"], device="cpu")
+    assert [path.read_bytes() for path in sorted((folder / "pairs").iterdir())] == before
+    load_pairs(folder, TINY, torch.device("cpu"))
+    assert capsys.readouterr().err.count("does not say with which flow\n") == 1
 
 
 def test_pairs_fill_two_files_at_least_of_which_the_last_is_kept_apart():

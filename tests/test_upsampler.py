@@ -26,7 +26,7 @@ from ecgsdk.training.config import TrainConfig  # noqa: E402
 from ecgsdk.training.loop import load_stage  # noqa: E402
 from ecgsdk.training.train import train  # noqa: E402
 from ecgsdk.training.upsampler import around_beats, band_power  # noqa: E402
-from ecgsdk.training.upsampler_data import MARGIN, Pairs, decimated  # noqa: E402
+from ecgsdk.training.upsampler_data import MARGIN, RatePairs, decimated  # noqa: E402
 from ecgsdk.training.upsampler_export import SAMPLING_RATES, add_upsampler  # noqa: E402
 from ecgsdk.training.upsampler_network import build_upsampler, lapped_transform, noise_shape  # noqa: E402
 
@@ -134,7 +134,7 @@ def test_windows_around_beats_are_a_tenth_of_a_second_wide(ptbxl_folder):
 
 
 def test_pairs_are_drawn_at_any_phase_and_whole(run):
-    pairs = Pairs(run / "upsampler_train.npy", torch.device("cpu"))
+    pairs = RatePairs(run / "upsampler_train.npy", torch.device("cpu"))
     coarse, fine = pairs.draw(3, 1280)
     assert (coarse.shape, fine.shape) == ((3, 8, 256), (3, 8, 1280))
     coarse, fine = pairs.whole(range(2))

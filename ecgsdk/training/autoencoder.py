@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from ecgsdk.training.config import TrainConfig
     from ecgsdk.training.data import TrainingData
 
-__all__ = ["adversarial_stage", "autoencoder_stage", "build_decoder", "build_encoder", "decoder_noise", "load_encoder"]
+__all__ = [
+    "adversarial_stage",
+    "autoencoder_stage",
+    "build_decoder",
+    "build_encoder",
+    "decoder_noise",
+    "freeze_statistics",
+    "jittered",
+    "load_encoder",
+]
 
 
 def build_encoder(config: TrainConfig) -> Encoder:
@@ -90,7 +99,7 @@ def adversarial_stage(
     """
     encoder, decoder = load_encoder(folder, config, device), build_decoder(config).to(device)
     load_weights(decoder, load_stage(folder, "autoencoder")["networks"]["decoder"], "autoencoder")
-    _freeze_statistics(decoder)
+    freeze_statistics(decoder)
     ema = Ema(decoder, 0.999).to(device)
     critics = Discriminators().to(device)
     optimizers = {
@@ -134,7 +143,7 @@ def adversarial_stage(
     )
 
 
-def _freeze_statistics(decoder: Decoder) -> None:
+def freeze_statistics(decoder: Decoder) -> None:
     """Batch normalisation keeps its running statistics; only the LSTM stays in training mode, as cuDNN demands."""
     decoder.eval()
     for module in decoder.modules():

@@ -11,6 +11,8 @@ from ecgsdk.errors import TrainingError
 
 __all__ = ["CONFIGS", "TrainConfig"]
 
+_MAY_BE_ZERO = ("adversarial_steps", "distil_steps", "tuning_steps", "seed")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -59,6 +61,12 @@ class TrainConfig:
     distil_features: float = 0.2
     distil_adversarial: float = 0.02
     distil_power: float = 0.3
+
+    tuning_steps: int = 2500
+    tuning_batch: int = 40
+    tuning_rate: float = 2e-4
+    tuning_copies: float = 0.2
+    tuning_adversarial: float = 0.1
 
     rhythm_width: int = 128
     rhythm_mixtures: int = 8
@@ -110,7 +118,7 @@ def _check_setting(name: str, value: object, default: object) -> None:
         fits = fits and (kind is str or len(value) == len(default))  # type: ignore[arg-type]
     else:
         kinds = (int, float) if isinstance(default, float) else (int,)
-        least = 0 if isinstance(default, float) or name in ("adversarial_steps", "distil_steps", "seed") else 1
+        least = 0 if isinstance(default, float) or name in _MAY_BE_ZERO else 1
         fits = isinstance(value, kinds) and not isinstance(value, bool) and least <= value < 2**32
     if not fits:
         raise TrainingError(f"setting {name} cannot be {value!r}; the default is {default!r}")
@@ -119,7 +127,6 @@ def _check_setting(name: str, value: object, default: object) -> None:
 CONFIGS = {
     "cpu": TrainConfig(),
     "gpu": TrainConfig(
-        resolution_uv=5,
         encoder_widths=(96, 192),
         autoencoder_steps=16_000,
         autoencoder_batch=256,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ecgsdk.training.data import TrainingData
     from ecgsdk.training.pairs import Pairs
 
-__all__ = ["build_distilled", "distillation_stage", "one_step", "power_loss"]
+__all__ = ["build_distilled", "distillation_stage", "one_step", "pair_errors", "power_loss"]
 
 _EVALUATED = 512
 
@@ -110,7 +110,7 @@ def distillation_stage(config: TrainConfig, folder: Path, train: TrainingData, d
         return figures
 
     networks = {"distilled": network, "average": ema, "critic": critic}
-    evaluate = _evaluation(cast("Flow", ema.average), pairs)
+    evaluate = pair_errors(cast("Flow", ema.average), pairs)
     return Stage("distilled", config, networks, optimizers, config.distil_steps, step, evaluate, evaluate_every=500)
 
 
@@ -141,7 +141,7 @@ def _begin_as(network: Flow, folder: Path, config: TrainConfig) -> None:
     network.load_state_dict({name: weights[name] for name in mine})
 
 
-def _evaluation(network: Flow, pairs: Pairs) -> Callable[[], dict[str, float]]:
+def pair_errors(network: Flow, pairs: Pairs) -> Callable[[], dict[str, float]]:
     """Mean squared error over the latents' variance, on pairs that were learned from and on those kept apart."""
 
     @torch.no_grad()

@@ -145,12 +145,13 @@ class FusedDecoder(nn.Module):
         self.finest = nn.Sequential(
             *[_image(layer) if isinstance(layer, nn.Conv1d) else layer for layer in decoder.finest]
         )
+        self.last = decoder.last
 
     def forward(self, latents: Tensor, noise: Tensor) -> Tensor:
         x = self.activation(self.first(latents[:, :, None])).squeeze(2)
         x = self.coarse(self.lstm(x)[:, :, None])
         x = _unfolded(x, 2, self.tokens)[:, :, None] + self.noise(noise[:, :, None])
-        return self.finest(_unfolded(self.fine(x), 4, 2 * self.tokens)[:, :, None]).squeeze(2)
+        return self.last(self.finest(_unfolded(self.fine(x), 4, 2 * self.tokens)[:, :, None]).squeeze(2))
 
 
 class _FusedConvBlock(nn.Module):

@@ -88,9 +88,37 @@ class Decoder(nn.Module):
         self.fine = nn.Sequential(*[ConvBlock(narrow) for _ in range(blocks)], nn.Conv1d(narrow, 4 * 16, 3, padding=1))
         self.finest = nn.Sequential(nn.Conv1d(16, 24, 7, padding=3), nn.SiLU(), nn.Conv1d(24, 8, 7, padding=3))
 
+        self.last = BandLimit()
+
     def forward(self, latents: Tensor, noise: Tensor) -> Tensor:
         x = unfold_time(self.coarse(latents), 2) + self.noise(noise)
-        return self.finest(unfold_time(self.fine(x), 4))
+        return self.last(self.finest(unfold_time(self.fine(x), 4)))
+
+
+class BandLimit(nn.Module):
+    """Removes what lies within 1 % of half the sampling rate, where a decimated recording holds nothing.
+
+    A linear-phase filter that is whole up to 0.46 of the sampling rate and half at 0.475; signals are taken to go on as
+    they begin and end.
+    """
+
+    taps: Tensor
+
+    def __init__(self, taps: int = 61) -> None:
+        super().__init__()
+        frequency = torch.linspace(0, 0.5, 5001, dtype=torch.float64)
+        gain = (0.5 * (1 + torch.cos(math.pi * (frequency - 0.46) / 0.03))).where(frequency > 0.46, torch.ones(()))
+        gain = gain.where(frequency < 0.49, torch.zeros(()))
+        times = torch.arange(taps, dtype=torch.float64) - taps // 2
+        response = (gain[:, None] * torch.cos(2 * math.pi * frequency[:, None] * times)).sum(dim=0)
+        response = response * torch.kaiser_window(taps, periodic=False, beta=3.0, dtype=torch.float64)
+        self.register_buffer("taps", (response / response.sum()).float()[None, None], persistent=False)
+
+    def forward(self, signals: Tensor) -> Tensor:
+        n, leads, samples = signals.shape
+        half = self.taps.shape[-1] // 2
+        flat = F.pad(signals.reshape(n * leads, 1, samples), (half, half), mode="replicate")
+        return F.conv1d(flat, self.taps).reshape(n, leads, samples)
 
 
 def unfold_time(x: Tensor, factor: int) -> Tensor:

@@ -20,8 +20,9 @@ from ecgsdk.training.loop import Stage, pick_device, run_stage
 from ecgsdk.training.pairs import make_pairs
 from ecgsdk.training.rhythm import rhythm_stage
 from ecgsdk.training.synthesiser import synthesiser_stage
+from ecgsdk.training.tuning import tuning_stage
 from ecgsdk.training.upsampler import upsampler_stage
-from ecgsdk.training.upsampler_data import Pairs, prepare_upsampler
+from ecgsdk.training.upsampler_data import RatePairs, prepare_upsampler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["HISTORY", "STAGES", "SYNTHESISER_STAGES", "UPSAMPLER_STAGES", "run_config", "train"]
 
 HISTORY = "history.jsonl"
-STAGES = ("prepare", "rhythm", "autoencoder", "adversarial", "flow", "pairs", "distilled")
+STAGES = ("prepare", "rhythm", "autoencoder", "adversarial", "flow", "pairs", "distilled", "tuned")
 """Stages of the generator."""
 
 SYNTHESISER_STAGES = ("prepare", "synthesiser")
@@ -93,7 +94,9 @@ def _left(max_seconds: float | None, began: float) -> float | None:
 
 
 def _wanted(name: str, config: TrainConfig) -> bool:
-    """Whether a stage has any steps to do; two of them may be left out."""
+    """Whether a stage has any steps to do; three of them may be left out."""
+    if name == "tuned":
+        return min(config.distil_steps, config.adversarial_steps, config.tuning_steps) > 0
     return {"adversarial": config.adversarial_steps, "distilled": config.distil_steps}.get(name, 1) > 0
 
 
@@ -152,7 +155,7 @@ def _keep(config: TrainConfig, folder: Path) -> None:
 
 def _stage(name: str, folder: Path, config: TrainConfig, device: torch.device) -> Stage:
     if name == "upsampler":
-        pairs, others = (Pairs(folder / f"upsampler_{part}.npy", device) for part in ("train", "validation"))
+        pairs, others = (RatePairs(folder / f"upsampler_{part}.npy", device) for part in ("train", "validation"))
         torch.manual_seed(config.seed)  # for the weights that a stage begins with
         return upsampler_stage(config, pairs, others, device)
     train, validation = (load_prepared(folder / f"{part}.npz", config) for part in ("train", "validation"))
@@ -168,4 +171,6 @@ def _stage(name: str, folder: Path, config: TrainConfig, device: torch.device) -
         return adversarial_stage(config, folder, data, held_out, device)
     if name == "distilled":
         return distillation_stage(config, folder, data, device)
+    if name == "tuned":
+        return tuning_stage(config, folder, data, device)
     return flow_stage(config, folder, data, held_out, device)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ecgsdk.training.config import TrainConfig
-    from ecgsdk.training.upsampler_data import Pairs
+    from ecgsdk.training.upsampler_data import RatePairs
 
 __all__ = ["around_beats", "band_power", "upsampler_stage"]
 
@@ -27,7 +27,7 @@ _HALF_WINDOW_S = 0.05
 _STATISTICS_RATE = 0.005
 
 
-def upsampler_stage(config: TrainConfig, train: Pairs, validation: Pairs, device: torch.device) -> Stage:
+def upsampler_stage(config: TrainConfig, train: RatePairs, validation: RatePairs, device: torch.device) -> Stage:
     """The upsampler, trained on random cuts of real records.
 
     What is to be expected is trained on waveform and slope. The grain is trained by likelihood on what is left: the
@@ -77,7 +77,7 @@ def _grain_loss(network: Upsampler, coarse: Tensor, left: Tensor) -> tuple[Tenso
     return loss, levels.detach(), scores.detach(), active
 
 
-def _evaluation(network: Upsampler, validation: Pairs) -> Callable[[], dict[str, float]]:
+def _evaluation(network: Upsampler, validation: RatePairs) -> Callable[[], dict[str, float]]:
     """On held-out records: RMSE (µV) around R peaks of interpolation, without and with grain; power in bands."""
 
     @torch.no_grad()

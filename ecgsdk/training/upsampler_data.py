@@ -19,7 +19,7 @@ from ecgsdk.training.upsampler_network import DELAY, FACTOR
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["MARGIN", "Pairs", "decimated", "prepare_upsampler", "source_filter"]
+__all__ = ["MARGIN", "RatePairs", "decimated", "prepare_upsampler", "source_filter"]
 
 MARGIN = 110
 """Samples at 500 Hz before and behind a record that its 100 Hz version takes in."""
@@ -50,7 +50,7 @@ def decimated(signals: Tensor) -> Tensor:
     return F.conv1d(flat, kernel, stride=FACTOR)[:, 0].unflatten(0, signals.shape[:2])
 
 
-class Pairs:
+class RatePairs:
     """A prepared file, int16 µV of shape (n, 8, samples) at 500 Hz, read from disk as records are drawn."""
 
     def __init__(self, path: Path, device: torch.device) -> None:

@@ -15,7 +15,7 @@ from ecgsdk.training.export import held_out_figures, training_facts
 from ecgsdk.training.graphs import BATCHES, export_graph, graph_facts, write_model_folder
 from ecgsdk.training.loop import load_average, load_stage
 from ecgsdk.training.train import run_config
-from ecgsdk.training.upsampler_data import Pairs
+from ecgsdk.training.upsampler_data import RatePairs
 from ecgsdk.training.upsampler_network import build_upsampler, noise_shape
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _with_upsampler(card: Card, folder: Path, command: str, device: str) -> tupl
     stored = load_stage(folder, _STAGE)
     graph = _graph(stored, config)
     done = {_STAGE: int(stored["step"])}
-    records = len(Pairs(folder / "upsampler_train.npy", torch.device("cpu")))
+    records = len(RatePairs(folder / "upsampler_train.npy", torch.device("cpu")))
     facts = {"records": records, "folds": list(TRAINING_FOLDS), "sampling_rate": 500.0}
     figures = dict(card.metrics.get("fold_9", {})) | held_out_figures(folder, done)
     return graph, replace(
