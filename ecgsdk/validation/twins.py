@@ -101,7 +101,7 @@ def _shards(making: _Making, n: int, cache: Cache, progress: Progress) -> ECGSou
 
 
 def _shard(making: _Making, rows: range, cache: Cache, advance: Advance) -> ECGSource:
-    """The ECGs of these rows; a damaged file is made anew."""
+    """The ECGs of these rows; a damaged file is made anew. Another run may keep the same ones at the same time."""
     facts = {"provenance": making.provenance.as_dict(), "first": rows.start, **making.facts(rows)}
     path = cache.path("synthetic", facts, ".h5")
     with suppress(DataError):
@@ -115,7 +115,7 @@ def _shard(making: _Making, rows: range, cache: Cache, advance: Advance) -> ECGS
         sampling_rate=making.rate,
         total=len(rows),
         provenance=making.provenance,
-        overwrite=path.exists(),
+        overwrite=True,
     )
     with writer as sink:
         for batch in making.batches(rows):
