@@ -25,6 +25,7 @@ from ecgsdk.training.export import export  # noqa: E402
 from ecgsdk.training.flow import build_flow, drop_conditions  # noqa: E402
 from ecgsdk.training.loop import load_average, load_stage  # noqa: E402
 from ecgsdk.training.losses import low_pass, spectral_loss  # noqa: E402
+from ecgsdk.training.networks import BandLimit  # noqa: E402
 from ecgsdk.training.pairs import _files, at_other_rate, load_pairs  # noqa: E402
 from ecgsdk.training.train import train  # noqa: E402
 
@@ -138,7 +139,6 @@ def test_one_step_is_the_distilled_flow_and_high_quality_the_flow(run, tmp_path)
 def test_a_run_without_distillation_exports_the_flow_alone(run, tmp_path):
     folder = shutil.copytree(run, tmp_path / "run")
     (folder / "distilled.pt").unlink()
-    (folder / "tuned.pt").unlink()
     card = export(folder, tmp_path / "plain", version="0", steps=3)
     assert "distilled" not in card.graphs
     assert (card.steps, card.high_quality_steps, card.most_steps) == (3, None, 3)
@@ -313,3 +313,13 @@ def test_the_losses_tell_frequencies_apart():
     assert float(low_pass(fast)[..., 20:-20].abs().max()) < 0.01
     assert float(spectral_loss(slow, slow)) == 0
     assert float(spectral_loss(slow, fast)) > 0.05
+
+
+def test_decoders_keep_what_a_decimated_recording_holds_and_nothing_near_half_the_sampling_rate():
+    time = torch.arange(1000) / 100
+    waves = torch.stack([torch.sin(2 * torch.pi * hertz * time) for hertz in (1.0, 20.0, 40.0, 49.5)])[None]
+    limited = BandLimit()(waves)[..., 100:-100]
+    gain = limited.std(-1) / waves[..., 100:-100].std(-1)
+    assert torch.allclose(gain[0, :3], torch.ones(3), atol=0.01)
+    assert gain[0, 3] < 0.03
+    assert torch.allclose(limited[0, :3], waves[0, :3, 100:-100], atol=0.01)

@@ -11,10 +11,9 @@ from ecgsdk.training.loop import Ema, Stage, descend, load_stage, load_weights
 from ecgsdk.training.losses import (
     Discriminators,
     adversarial_losses,
+    decoding_losses,
     discriminator_loss,
-    low_pass,
     reconstruction_loss,
-    spectral_loss,
 )
 from ecgsdk.training.networks import Decoder, Encoder
 
@@ -119,8 +118,7 @@ def adversarial_stage(
         optimizers["critics"].step()
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             verdicts, features = adversarial_losses(critics(signals), critics(made))
-        waveform = 10 * (low_pass(made) - low_pass(signals)).abs().mean()
-        spectra = 10 * spectral_loss(made, signals)
+        waveform, spectra = decoding_losses(made, signals)
         loss = waveform + spectra + config.adversarial_weight * verdicts + config.feature_weight * features
         descend(optimizers["decoder"], decoder.parameters(), loss)
         ema.update(decoder, number)

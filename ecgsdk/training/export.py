@@ -175,9 +175,9 @@ def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], 
         stored["distilled"] = load_stage(folder, "distilled")
         networks["distilled"] = build_distilled(config)
         load_average(networks["distilled"], stored["distilled"], "distilled")
-    if (folder / "tuned.pt").exists():
-        stored["tuned"] = load_stage(folder, "tuned")
-        load_average(tuned_networks(networks), stored["tuned"], "tuned")
+        if (folder / "tuned.pt").exists():
+            stored["tuned"] = load_stage(folder, "tuned")
+            load_average(tuned_networks(networks), stored["tuned"], "tuned")
     return {name: network.eval() for name, network in networks.items()}, {n: s["step"] for n, s in stored.items()}
 
 

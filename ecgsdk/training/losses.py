@@ -9,6 +9,7 @@ from torch.nn import functional as F
 __all__ = [
     "Discriminators",
     "adversarial_losses",
+    "decoding_losses",
     "discriminator_loss",
     "low_pass",
     "reconstruction_loss",
@@ -28,6 +29,11 @@ def spectral_loss(made: Tensor, real: Tensor) -> Tensor:
     """Mean L1 between magnitudes of short-time Fourier transforms, 0.32 to 2.56 s long at 100 Hz."""
     terms = [(spectrum(made, w).abs() - spectrum(real, w).abs()).abs().mean() for w in _WINDOWS]
     return torch.stack(terms).mean()
+
+
+def decoding_losses(made: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+    """How far a decoded ECG is from its source: below about 20 Hz sample by sample, and in spectra."""
+    return 10 * (low_pass(made) - low_pass(real)).abs().mean(), 10 * spectral_loss(made, real)
 
 
 def spectrum(signals: Tensor, window: int) -> Tensor:

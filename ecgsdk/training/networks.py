@@ -96,7 +96,7 @@ class Decoder(nn.Module):
 
 
 class BandLimit(nn.Module):
-    """Removes what lies within 1 % of half the sampling rate, where a decimated recording holds nothing.
+    """Removes what lies from 0.49 of the sampling rate on, where a decimated recording holds nothing.
 
     A linear-phase filter that is whole up to 0.46 of the sampling rate and half at 0.475; signals are taken to go on as
     they begin and end.

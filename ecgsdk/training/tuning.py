@@ -13,7 +13,7 @@ from ecgsdk.encoding import BEAT_CHANNELS, condition_width
 from ecgsdk.training.autoencoder import build_decoder, decoder_noise, freeze_statistics, jittered, load_encoder
 from ecgsdk.training.distillation import build_distilled, one_step, pair_errors
 from ecgsdk.training.loop import Ema, Stage, descend, load_average, load_stage, mixed_precision
-from ecgsdk.training.losses import Discriminators, discriminator_loss, low_pass, spectral_loss
+from ecgsdk.training.losses import Discriminators, decoding_losses, discriminator_loss, low_pass
 from ecgsdk.training.pairs import load_pairs
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def tuning_stage(config: TrainConfig, folder: Path, train: TrainingData, device:
         error = (latents[n:] - end).square().mean()
         latents = torch.cat([latents[:n], known + config.latent_noise * torch.randn_like(known)])
         signals = decoder(latents, decoder_noise(decoder, latents))  # in full: half precision has steps of 4 µV
-        copied = _difference(signals[n:], real[:copies])
+        copied = torch.stack(decoding_losses(signals[n:], real[:copies])).sum()
         made, given = rounded(signals), (torch.cat([condition, condition[:copies]]), torch.cat([beats, beats[:copies]]))
         with mixed_precision(device):
             critics_loss = discriminator_loss(verdicts(real, condition, beats), verdicts(made.detach(), *given))
@@ -157,11 +157,6 @@ def _begin(folder: Path, config: TrainConfig) -> nn.ModuleDict:
         load_average(network, load_stage(folder, stage), stage)
     freeze_statistics(cast("Decoder", networks["decoder"]))
     return tuned_networks(networks)
-
-
-def _difference(copies: Tensor, sources: Tensor) -> Tensor:
-    """Of decoded ECGs from their sources: below about 20 Hz sample by sample, above it in spectra."""
-    return 10 * (low_pass(copies) - low_pass(sources)).abs().mean() + 10 * spectral_loss(copies, sources)
 
 
 def tuned_networks(networks: Mapping[str, nn.Module]) -> nn.ModuleDict:
