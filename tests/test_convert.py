@@ -246,6 +246,22 @@ def test_no_more_than_a_few_records_are_in_memory(tmp_path: Path, monkeypatch: p
     assert largest * 12 * 2_000 * 4 <= 1 << 20
 
 
+def test_files_beside_wfdb_records_that_are_passed_over_are_counted(synthetic_batch: ECGBatch, tmp_path: Path) -> None:
+    folder = written(synthetic_batch, tmp_path / "records", "wfdb")
+    assert run("convert", folder, "-o", tmp_path / "a.npz", "--json").stderr == ""
+    written(synthetic_batch, folder / "more.npz")
+    (folder / "below").mkdir()
+    (folder / "below" / "scan").write_bytes(bytes(128) + b"DICM")
+    # What tells of the records, or belongs to one of them, is not passed over.
+    for name in ("labels.csv", "LICENSE", "000000.edf", ".hidden.npz"):
+        (folder / name).write_text("x")
+    result = run("convert", folder, "-o", tmp_path / "b.npz", "--json")
+    assert (result.exit_code, result.stderr.count("\n")) == (0, 1)
+    told = "is read as WFDB; passes over 2 files of other formats in it, more.npz first: read those from"
+    assert f"{folder} {told}" in result.stderr
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
 def test_the_help_ends_in_an_example() -> None:
     text = run("convert", "--help").output
     assert "ecgsdk convert" in text.rstrip().splitlines()[-1]

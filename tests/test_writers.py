@@ -187,7 +187,7 @@ def test_too_few_or_too_many_records_leave_nothing(tmp_path: Path, name: str, sy
         ("ecgs.npz", "zipfile._ZipWriteFile.write"),
         ("ecgs/", "pathlib.Path.write_bytes"),
         ("dicom", "pathlib.Path.write_bytes"),
-        ("ecgs.parquet", "ecgsdk.writers.parquet.ParquetSink._write_row_group"),
+        ("ecgs.parquet", "ecgsdk.writers.parquet.ParquetRecords.add"),
     ],
 )
 def test_full_disk_ends_in_one_line(

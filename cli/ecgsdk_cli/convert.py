@@ -68,14 +68,14 @@ def command(
 
     SOURCE is a PTB-XL folder; a folder, or one file, of WFDB, DICOM, EDF, CSV, HL7 aECG or SCP-ECG records, or XML of
     GE MUSE, GE CardioSoft or Philips Sierra; or an HDF5, NPZ or Parquet file. Real ECGs stay real and synthetic ones
-    synthetic. The output appears when it is complete. Run again, a conversion into a folder (WFDB, DICOM, EDF, CSV)
-    that was interrupted, or had no more room on the disk, goes on where it was; one into an HDF5, NPZ or Parquet file
-    begins again, as such a file says only at its end where its records lie.
+    synthetic. The output appears when it is complete. Run again, a conversion that was interrupted, or had no more
+    room on the disk, goes on where it was. For that, an HDF5, NPZ or Parquet file takes twice its room until it is
+    complete.
     """
     import ecgsdk
 
     started = time.perf_counter()
-    ecgs = ecgsdk.read_ecgs(source, **asked)
+    ecgs = ecgsdk.read_ecgs(source, tell=told(quiet=quiet), **asked)
     if asked["skip_damaged"]:
         ecgs = without_damaged(ecgs, quiet=quiet)
     try:

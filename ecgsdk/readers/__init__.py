@@ -44,6 +44,7 @@ def read_ecgs(
     input_unit: str | None = None,
     input_leads: Sequence[str] | None = None,
     skip_damaged: bool = False,
+    tell: Callable[[str], object] = lambda line: None,
 ) -> ECGSource:
     """The 12-lead ECGs at `path`, whatever the format.
 
@@ -64,6 +65,7 @@ def read_ecgs(
         input_leads: names of the columns of a CSV file, or of the signals of an EDF file, that lacks or miscalls them.
         skip_damaged: leave out the records of a folder whose headers cannot be read, or that are shorter than
             `seconds`; the source's `left_out` names them. Signals are read later: `without_damaged` tries them.
+        tell: is told in a line of files of other formats in a folder of WFDB records, which are passed over.
 
     Raises:
         DataError: nothing that ecgsdk understands, or see the reader of the format.
@@ -85,7 +87,18 @@ def read_ecgs(
         return fitted(read_ptbxl(path, sampling_rate=rate, folds=folds, skip_damaged=skip_damaged), seconds=seconds)
     if folds is not None:
         raise DataError(f"{path} has no folds; only PTB-XL has them")
+    if found.format == "wfdb" and path.is_dir():
+        _tell_of_others(path, tell)
     return _read_found(path, found, stated, Fit(sampling_rate, seconds, skip_damaged))
+
+
+def _tell_of_others(folder: Path, tell: Callable[[str], object]) -> None:
+    from ecgsdk.readers.detection import passed_over
+
+    others = passed_over(folder)
+    if others:
+        count = f"{len(others)} file{'s' * (len(others) > 1)} of other formats in it, {others[0].name} first"
+        tell(f"{folder} is read as WFDB; passes over {count}: read those from a folder of their own")
 
 
 def _refuse_stated(path: Path, format: str, stated: Stated) -> None:

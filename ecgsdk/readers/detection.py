@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from ecgsdk.readers.records import files_below
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Found", "find_format"]
+__all__ = ["Found", "find_format", "passed_over"]
 
 _SNIFFED = 4096
 _SUFFIXES = {
@@ -29,6 +30,9 @@ _SUFFIXES = {
     ".scp": "clinical",
 }
 _ONE_RECORD = ("dicom", "edf", "clinical", "csv")
+_OF_RECORDS = ("dicom", "edf", "clinical", "hdf5", "npz", "parquet")
+"""Formats whose files hold ECGs. A table beside records mostly tells of them."""
+
 # The media storage class of a DICOMDIR (PS3.4 table B.5-1), as the explicit little-endian element (0002,0002).
 _DIRECTORY = b"\x02\0\x02\0UI\x14\x001.2.840.10008.1.3.10"
 _TITLES = {"dicom": "DICOM", "edf": "EDF", "clinical": "clinical XML or SCP-ECG"}
@@ -68,6 +72,22 @@ def find_format(path: Path) -> Found | None:
     if is_listed(path):
         return Found("listed-csv")
     return _records_in(path, files_below(path))
+
+
+def passed_over(folder: Path) -> list[Path]:
+    """Files of ECGs in a folder of WFDB records, at every depth, that belong to none of these: nobody reads them."""
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        records = {name.removesuffix(".hea") for name in names if name.endswith(".hea")}
+        others = [name for name in sorted(names) if name[0] != "." and os.path.splitext(name)[0] not in records]
+        found += [path for path in (Path(place, name) for name in others) if _holds_ecgs(path)]
+    return found
+
+
+def _holds_ecgs(path: Path) -> bool:
+    head = _head(path)
+    return _format_of_file(path, head) in _OF_RECORDS and _DIRECTORY not in head
 
 
 def _records_in(folder: Path, files: Iterable[Path]) -> Found | None:

@@ -11,6 +11,7 @@ from ecgsdk.errors import WriteError
 from ecgsdk.writers.atomic import check_target
 from ecgsdk.writers.formats import BUILT_IN
 from ecgsdk.writers.journal import take_up
+from ecgsdk.writers.spool import OUTPUT
 from ecgsdk.writers.writer import Sink, Writer
 
 if TYPE_CHECKING:
@@ -55,9 +56,10 @@ def open_writer(
         overwrite: whether an existing file is replaced, or a folder that holds nothing but records of the format.
         keep_rate: DICOM's 12-lead object, the one that viewers open, takes no rate under 200 Hz: slower ECGs become
             Ambulatory ECGs, or are resampled to 500 Hz if this is false. Other formats keep any rate.
-        resume_key: gives a text on one line that only a writer of the same records has, empty for none. With it, a
-            folder of WFDB, DICOM, EDF+ or CSV records that an interrupted writer left is gone on with: in the `with`
-            block, `written` says how many records are there. Formats of one file are always begun anew.
+        resume_key: gives a text on one line that only a writer of the same records has, empty for none. With it, what
+            an interrupted writer left is gone on with: in the `with` block, `written` says how many records are there.
+            Until an HDF5, NPZ or Parquet file is complete, this takes its room on the disk once more. The file of a
+            single record is always begun anew.
         tell: is told in a line what became of an output that was interrupted, and of a rate that is not kept.
 
     Raises:
@@ -78,11 +80,12 @@ def open_writer(
         )
         check()
         open_sink = BUILT_IN[chosen].sink(folder=folder)
-        key = resume_key() if folder and resume_key is not None else ""
+        many = folder or BUILT_IN[chosen].entries is None
+        key = resume_key() if many and resume_key is not None else ""
         if key:
             key = f"{key} {chosen} {keep_rate}"
             open_sink = partial(open_sink, key=key)
-            settings["take_up"] = partial(take_up, key=key, total=total)
+            settings |= {"take_up": partial(take_up, key=key, total=total), "inner": "" if folder else OUTPUT}
         if not keep_rate:
             settings["written_rate"] = BUILT_IN[chosen].written_rate
     else:

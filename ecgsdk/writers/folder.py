@@ -117,7 +117,7 @@ class FolderSink:
         if self._journal:
             # The first record's line stands for what is before it, too.
             head = b"" if self._written else self._format.list_head.encode()
-            self._journal.add([*written.values(), head, line], start + len(line), written)
+            self._journal.add([*written.values(), head, line], written, list_end=start + len(line))
 
     def _flush(self) -> None:
         """The list first: the journal must not tell of lines that are not there."""

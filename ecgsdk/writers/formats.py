@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from ecgsdk.writers.writer import Header, Sink
+    from ecgsdk.writers.writer import Sink
 
 __all__ = ["BUILT_IN", "Format"]
 
@@ -28,7 +28,7 @@ class Format:
     Attributes:
         title: what messages call it.
         module: where its code is.
-        writes: the class there: a Sink for a file of many records, else a RecordFormat.
+        writes: the class there: a BlockFormat for a file of many records, else a RecordFormat.
         suffixes: endings of a file's name that stand for it.
         entries: names in a folder of its records; None for a format that keeps all records in one file.
         writes_alone: the RecordFormat of a file with a single record, where it is another.
@@ -67,12 +67,12 @@ class Format:
         Raises:
             RuntimeSetupError: the package of the format is not installed.
         """
+        from ecgsdk.writers.blocks import BlockSink
         from ecgsdk.writers.folder import FileSink, FolderSink
 
         code = self._code()
         if self.entries is None:
-            opened: Callable[[Path, Header], Sink] = getattr(code, self.writes)
-            return opened
+            return partial(BlockSink, getattr(code, self.writes))
         if folder:
             return partial(FolderSink, getattr(code, self.writes))
         return partial(FileSink, getattr(code, self.writes_alone or self.writes))
@@ -89,10 +89,10 @@ class Format:
 
 
 BUILT_IN: Mapping[str, Format] = {
-    "hdf5": Format("HDF5", "ecgsdk.writers.hdf5", "Hdf5Sink", (".h5", ".hdf5")),
-    "npz": Format("NPZ", "ecgsdk.writers.npz", "NpzSink", (".npz",)),
+    "hdf5": Format("HDF5", "ecgsdk.writers.hdf5", "Hdf5Records", (".h5", ".hdf5")),
+    "npz": Format("NPZ", "ecgsdk.writers.npz", "NpzRecords", (".npz",)),
     "parquet": Format(
-        "Parquet", "ecgsdk.writers.parquet", "ParquetSink", (".parquet",), package="pyarrow", extra="parquet"
+        "Parquet", "ecgsdk.writers.parquet", "ParquetRecords", (".parquet",), package="pyarrow", extra="parquet"
     ),
     "wfdb": Format("WFDB", "ecgsdk.writers.wfdb", "WfdbRecords", entries=re.compile(r"RECORDS|[0-9]{6,}\.(hea|dat)")),
     "dicom": Format(

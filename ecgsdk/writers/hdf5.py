@@ -11,20 +11,18 @@ import numpy as np
 from ecgsdk.leads import LEADS
 from ecgsdk.limits import LARGEST_HDF5_CHUNK, check_record_size
 from ecgsdk.readers.hdf5 import FORMAT, FORMAT_VERSION
-from ecgsdk.writers.blocks import Blocks
 from ecgsdk.writers.disk import Disk
 from ecgsdk.writers.quantise import quantise
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ecgsdk.batch import ECGBatch
     from ecgsdk.conditions import Condition
     from ecgsdk.writers.writer import Header
 
-    _Row = tuple[str, str, float, float, str]
-
-__all__ = ["Hdf5Sink"]
+__all__ = ["Hdf5Records"]
 
 MILLIVOLTS_PER_UNIT = 0.001
 _CHUNK_BYTES = 1 << 19
@@ -40,18 +38,20 @@ _COLUMNS = np.dtype(
 )
 
 
-class Hdf5Sink:
+class Hdf5Records:
     """Dataset `signals` (int16, attribute `millivolts_per_unit`), table `conditions`, the rest in root attributes.
 
     Unknown numbers are NaN and unknown texts are empty. The same records give the same bytes, however they are
     batched: records are written in whole chunks, and no time is stored.
+
+    Attributes:
+        block: records of a chunk.
     """
 
     def __init__(self, path: Path, header: Header) -> None:
         check_record_size(len(LEADS) * header.samples * 2, LARGEST_HDF5_CHUNK, "a chunk of an HDF5 file")
-        self._block = min(header.total, max(1, _CHUNK_BYTES // (len(LEADS) * header.samples * 2)))
+        self.block = min(header.total, max(1, _CHUNK_BYTES // (len(LEADS) * header.samples * 2)))
         self._derive = header.provenance is not None
-        self._blocks: Blocks[_Row] = Blocks(self._block)
         self._written = 0
         self._disk = Disk(path)
         self._file = h5py.File(self._disk, "w")
@@ -60,7 +60,7 @@ class Hdf5Sink:
             "signals",
             shape,
             "<i2",
-            chunks=(self._block, *shape[1:]),
+            chunks=(self.block, *shape[1:]),
             compression="gzip",
             compression_opts=1,
             shuffle=True,
@@ -71,18 +71,25 @@ class Hdf5Sink:
         self._table = self._file.create_dataset("conditions", (header.total,), _COLUMNS, track_times=False)
         _write_attributes(self._file, header)
 
-    def write(self, batch: ECGBatch) -> None:
-        """Adds the records of a batch; those that do not fill a chunk wait for the next."""
+    def units(self, batch: ECGBatch) -> np.ndarray:
+        """Signals as int16 microvolts."""
         names = batch.identifiers
-        units = quantise(batch.signals, MILLIVOLTS_PER_UNIT, derive_leads=self._derive, identifiers=names)
-        rows = [_row(name, condition) for name, condition in zip(names, batch.conditions, strict=True)]
-        for block in self._blocks.add(units, rows):
-            self._write_chunk(*block)
+        return quantise(batch.signals, MILLIVOLTS_PER_UNIT, derive_leads=self._derive, identifiers=names)
+
+    def pack(self, units: np.ndarray) -> bytes:
+        """A chunk as HDF5's filters shuffle and gzip it, filled up with zeros."""
+        return _packed(units, self.block)
+
+    def add(self, packed: bytes | memoryview, rows: Sequence[tuple[str, Condition]]) -> None:
+        """Adds a chunk."""
+        self._signals.id.write_direct_chunk((self._written, 0, 0), packed)
+        table = np.array([_row(*row) for row in rows], dtype=_COLUMNS)
+        self._table[self._written : self._written + len(rows)] = table
+        self._written += len(rows)
+        self._disk.check()
 
     def close(self) -> None:
-        """Writes what waits, and closes the file."""
-        for block in self._blocks.rest():
-            self._write_chunk(*block)
+        """Closes the file."""
         self._file.close()
         self._disk.close()
         self._disk.check()
@@ -93,12 +100,6 @@ class Hdf5Sink:
             self._file.close()
         finally:
             self._disk.close()
-
-    def _write_chunk(self, units: np.ndarray, rows: list[_Row]) -> None:
-        self._signals.id.write_direct_chunk((self._written, 0, 0), _packed(units, self._block))
-        self._table[self._written : self._written + len(rows)] = np.array(rows, dtype=_COLUMNS)
-        self._written += len(rows)
-        self._disk.check()
 
 
 def _packed(units: np.ndarray, records: int) -> bytes:
@@ -127,7 +128,7 @@ def _write_attributes(file: h5py.File, header: Header) -> None:
             attributes[name] = value
 
 
-def _row(identifier: str, condition: Condition) -> _Row:
+def _row(identifier: str, condition: Condition) -> tuple[str, str, float, float, str]:
     return (
         identifier,
         "+".join(condition.statements),

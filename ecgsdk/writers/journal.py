@@ -17,11 +17,12 @@ JOURNAL = ".journal"
 """Name of the journal in the folder; whoever completes the folder removes it."""
 
 _LARGEST = 1 << 30
-_LINE = re.compile(r"([0-9a-f]{8}) ([0-9]{1,15}) ([^/\\\0]+)")
+_LINE = re.compile(rb"([0-9a-f]{8}) ([0-9]{1,9}) ([0-9]{1,15}) ([^/\\\0]+)")
 
 
 class Journal:
-    """A line a record: the CRC-32 of its files and of its line in the list, where the list ends then, its files.
+    """A line for a record, or for some: the CRC-32 of their files and of their lines in the list, how many they are,
+    where the list ends then, their files.
 
     The first line is the `key` of the whole output, a tab, and the name of its list, which may be empty: whoever makes
     the same output has the same key.
@@ -36,14 +37,17 @@ class Journal:
         self.records = 0
         new = not self.path.exists()
         if not new:
-            self.records = len(self.path.read_text(encoding="utf-8").splitlines()) - 1
+            lines = self.path.read_bytes().split(b"\n")[1:-1]
+            self.records = sum(int(found[2]) for found in map(_LINE.fullmatch, lines) if found)
         self._file = self.path.open("a", encoding="utf-8", newline="\n")
         if new:
             self._file.write(f"{key}\t{listed}\n")
 
-    def add(self, contents: Iterable[bytes | memoryview], list_end: int, names: Iterable[str]) -> None:
-        """Tells of a record that is written: its files' contents and then its line, the list's end, its files."""
-        self._file.write(f"{_checksum(contents):08x} {list_end} {' '.join(names)}\n")
+    def add(
+        self, contents: Iterable[bytes | memoryview], names: Iterable[str], *, records: int = 1, list_end: int = 0
+    ) -> None:
+        """Tells of records that are written: contents of their files, then their lines; their files; the list's end."""
+        self._file.write(f"{_checksum(contents):08x} {records} {list_end} {' '.join(names)}\n")
 
     def flush(self) -> None:
         """Hands all lines to the system, which keeps them when this process is killed."""
@@ -83,22 +87,21 @@ def take_up(folder: Path, key: str, total: int) -> int:
         return 0
     listing = folder / listed
     rows = listing.read_bytes() if listing.is_file() else b""
-    whole, end = 0, 0
-    for line in lines[1:total]:
-        found = _LINE.fullmatch(line.decode(errors="replace"))
-        if found is None or not _is_whole(folder, found, rows[end : int(found[2])]):
+    whole, end, kept = 0, 0, 1
+    for found in map(_LINE.fullmatch, lines[1:]):
+        if found is None or whole + int(found[2]) >= total or not _is_whole(folder, found, rows[end : int(found[3])]):
             break
-        whole, end = whole + 1, int(found[2])
+        whole, end, kept = whole + int(found[2]), int(found[3]), kept + 1
     # Shortened where they are: a full disk takes no new ones.
-    os.truncate(journal, sum(len(line) + 1 for line in lines[: whole + 1]))
+    os.truncate(journal, sum(len(line) + 1 for line in lines[:kept]))
     if listing.is_file():
         os.truncate(listing, min(end, len(rows)))
     return whole
 
 
-def _is_whole(folder: Path, found: re.Match[str], row: bytes) -> bool:
+def _is_whole(folder: Path, found: re.Match[bytes], row: bytes) -> bool:
     try:
-        contents = [(folder / name).read_bytes() for name in found[3].split(" ")]
+        contents = [(folder / name).read_bytes() for name in found[4].decode(errors="replace").split(" ")]
     except OSError:
         return False
     return _checksum([*contents, row]) == int(found[1], 16)

@@ -16,28 +16,35 @@ from ecgsdk.leads import LEADS
 from ecgsdk.writers.marking import condition_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ecgsdk.batch import ECGBatch
+    from ecgsdk.conditions import Condition
     from ecgsdk.writers.writer import Header
 
-__all__ = ["NpzSink"]
+__all__ = ["NpzRecords"]
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _ROWS_AT_ONCE = 1024
+_BLOCK_BYTES = 1 << 19
 
 
-class NpzSink:
+class NpzRecords:
     """Arrays `signals` (float32 mV), `leads`, `sampling_rate`, `units`, `synthetic`, and as JSON texts `conditions` and
     `provenance`.
 
     Signals go straight into the archive. Conditions wait in a temporary file, as an array of texts is as wide as
     its longest one.
+
+    Attributes:
+        block: records of half a megabyte, or one.
     """
 
     def __init__(self, path: Path, header: Header) -> None:
         self._header = header
         self._width = 1
+        self.block = max(1, _BLOCK_BYTES // (len(LEADS) * header.samples * 4))
         shape = (header.total, len(LEADS), header.samples)
         with ExitStack() as files:
             self._rows = files.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
@@ -45,13 +52,21 @@ class NpzSink:
             self._signals = files.enter_context(_open_array(self._archive, "signals", "<f4", shape))
             self._files = files.pop_all()
 
-    def write(self, batch: ECGBatch) -> None:
-        """Adds the records of a batch."""
-        self._signals.write(np.ascontiguousarray(batch.signals, dtype="<f4").data.cast("B"))
-        for name, condition in zip(batch.identifiers, batch.conditions, strict=True):
-            row = condition_json(name, condition)
-            self._width = max(self._width, len(row))
-            self._rows.write(row + "\n")
+    def units(self, batch: ECGBatch) -> np.ndarray:
+        """Signals as float32 millivolts."""
+        return np.ascontiguousarray(batch.signals, dtype="<f4")
+
+    def pack(self, units: np.ndarray) -> memoryview:
+        """The signals' bytes."""
+        return np.ascontiguousarray(units).data.cast("B")
+
+    def add(self, packed: bytes | memoryview, rows: Sequence[tuple[str, Condition]]) -> None:
+        """Adds a block."""
+        self._signals.write(packed)
+        for row in rows:
+            text = condition_json(*row)
+            self._width = max(self._width, len(text))
+            self._rows.write(text + "\n")
 
     def close(self) -> None:
         """Adds the other arrays, and closes the archive."""

@@ -11,21 +11,19 @@ from pyarrow.parquet import ParquetWriter
 
 from ecgsdk.leads import LEADS
 from ecgsdk.limits import LARGEST_PARQUET_GROUP, check_record_size
-from ecgsdk.writers.blocks import Blocks
 from ecgsdk.writers.folder import MICROVOLTS_PER_MILLIVOLT
 from ecgsdk.writers.marking import FORMAT, FORMAT_VERSION
 from ecgsdk.writers.quantise import quantise
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ecgsdk.batch import ECGBatch
     from ecgsdk.conditions import Condition
     from ecgsdk.writers.writer import Header
 
-    _Row = tuple[str, Condition]
-
-__all__ = ["ParquetSink"]
+__all__ = ["ParquetRecords"]
 
 _ROW_GROUP_BYTES = 1 << 23
 _COLUMNS = [
@@ -38,7 +36,7 @@ _COLUMNS = [
 ]
 
 
-class ParquetSink:
+class ParquetRecords:
     """Columns `identifier`, `statements` (list of texts), `heart_rate`, `age`, `sex`, and a list of float32 mV a lead.
 
     What is unknown is null. Samples are whole microvolts, which takes a third of the room of all digits. The file's
@@ -48,12 +46,16 @@ class ParquetSink:
 
         frame = pandas.read_parquet("ecgs.parquet")
         signals = numpy.stack(frame["II"])  # float32 mV, shape (records, samples)
+
+    Attributes:
+        block: records of a row group.
     """
 
     def __init__(self, path: Path, header: Header) -> None:
         check_record_size(len(LEADS) * header.samples * 4, LARGEST_PARQUET_GROUP, "a row group of a Parquet file")
         self._derive = header.provenance is not None
-        self._blocks: Blocks[_Row] = Blocks(max(1, _ROW_GROUP_BYTES // (len(LEADS) * header.samples * 4)))
+        self.block = max(1, _ROW_GROUP_BYTES // (len(LEADS) * header.samples * 4))
+        self._shape = (-1, len(LEADS), header.samples)
         self._schema = pyarrow.schema(_COLUMNS, metadata=_metadata(header))
         # Python's file, as its errors come back as they are.
         self._file = path.open("wb")
@@ -64,27 +66,18 @@ class ParquetSink:
             write_statistics=["identifier", "heart_rate", "age", "sex"],
         )
 
-    def write(self, batch: ECGBatch) -> None:
-        """Adds the records of a batch; those that do not fill a row group wait for the next."""
+    def units(self, batch: ECGBatch) -> np.ndarray:
+        """Signals as int16 microvolts."""
         names, unit = batch.identifiers, 1 / MICROVOLTS_PER_MILLIVOLT
-        units = quantise(batch.signals, unit, derive_leads=self._derive, identifiers=names)
-        for block in self._blocks.add(units, list(zip(names, batch.conditions, strict=True))):
-            self._write_row_group(*block)
+        return quantise(batch.signals, unit, derive_leads=self._derive, identifiers=names)
 
-    def close(self) -> None:
-        """Writes what waits, and the list of contents at the file's end."""
-        for block in self._blocks.rest():
-            self._write_row_group(*block)
-        self._writer.close()
-        self._file.close()
+    def pack(self, units: np.ndarray) -> memoryview:
+        """The microvolts' bytes; pyarrow packs them as it writes them."""
+        return np.ascontiguousarray(units).data.cast("B")
 
-    def abort(self) -> None:
-        """Closes the file as it is."""
-        # Else pyarrow would complete the file once more when the writer is deleted.
-        self._writer.is_open = False
-        self._file.close()
-
-    def _write_row_group(self, units: np.ndarray, rows: list[_Row]) -> None:
+    def add(self, packed: bytes | memoryview, rows: Sequence[tuple[str, Condition]]) -> None:
+        """Adds a row group."""
+        units = np.frombuffer(packed, dtype=np.int16).reshape(self._shape)
         names, conditions = zip(*rows, strict=True)
         columns = [
             names,
@@ -94,6 +87,17 @@ class ParquetSink:
         arrays = [pyarrow.array(column, kind) for column, (_, kind) in zip(columns, _COLUMNS, strict=False)]
         arrays += [_lists(units[:, lead]) for lead in range(len(LEADS))]
         self._writer.write_table(pyarrow.Table.from_arrays(arrays, schema=self._schema), row_group_size=len(rows))
+
+    def close(self) -> None:
+        """Writes the list of contents at the file's end."""
+        self._writer.close()
+        self._file.close()
+
+    def abort(self) -> None:
+        """Closes the file as it is."""
+        # Else pyarrow would complete the file once more when the writer is deleted.
+        self._writer.is_open = False
+        self._file.close()
 
 
 def _lists(units: np.ndarray) -> pyarrow.ListArray:

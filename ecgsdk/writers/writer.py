@@ -64,7 +64,8 @@ class Writer:
 
     After any exception, a KeyboardInterrupt included, nothing is left; a killed process leaves at most
     `.NAME.part-HERE-PID` beside the final name, which the next writer of the same output on this machine removes.
-    With `take_up`, it goes on with it instead, and a KeyboardInterrupt or a full disk leaves it, too.
+    With `take_up`, it goes on with it instead, and a KeyboardInterrupt or a full disk leaves it, too. With `inner`, it
+    is a folder in which the output is made under that name.
 
     Attributes:
         written: records that are written; in the `with` block it begins with those that are taken up.
@@ -81,6 +82,7 @@ class Writer:
         provenance: Provenance | None,
         check: Callable[[], None] = lambda: None,
         take_up: Callable[[Path], int] | None = None,
+        inner: str = "",
         written_rate: Callable[[float, int], float] = lambda rate, samples: rate,
         tell: Callable[[str], object] = lambda line: None,
     ) -> None:
@@ -93,6 +95,7 @@ class Writer:
         self._staged = staging_path(path)
         self._check_target = check
         self._take_up = take_up
+        self._inner = inner
         self._written_rate = written_rate
         self._given = 0
         self.header = Header(*self._facts, 0, provenance)
@@ -185,7 +188,7 @@ class Writer:
             self._sink = None
             # Others may have written there meanwhile.
             self._check_target()
-            publish(self._staged, self.path)
+            publish(self._staged / self._inner, self.path)
 
     def _check(self, batch: ECGBatch) -> None:
         rate, total = self._facts
