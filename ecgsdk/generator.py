@@ -10,18 +10,20 @@ import numpy as np
 
 from ecgsdk.accompanying import Accompaniment
 from ecgsdk.batch import ECGBatch, Provenance
+from ecgsdk.binding import run_into, run_kept
 from ecgsdk.drawing import RandomStreams, Stream, draw_condition, draw_rr_variation, noise
 from ecgsdk.encoding import encode_beats, encode_conditions, encode_variation
 from ecgsdk.errors import ConditionError, ModelError, PluginError
-from ecgsdk.leads import to_twelve
+from ecgsdk.flow import guided, integrate
+from ecgsdk.leads import INDEPENDENT_LEADS, LEADS, to_twelve
 from ecgsdk.models import find_model
 from ecgsdk.rhythm import MOST_BEATS, draw_beats, open_rhythm
 from ecgsdk.runtime import open_session, session_device
 from ecgsdk.upsampling import Upsampling
-from ecgsdk.workers import Workers, in_turn
+from ecgsdk.workers import Workers, in_parts, in_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from ecgsdk.cards import Card
@@ -33,14 +35,10 @@ if TYPE_CHECKING:
     from ecgsdk.runtime import Session
     from ecgsdk.workers import Begun
 
-    Velocity = Callable[[np.ndarray, float], np.ndarray]
-
 __all__ = ["MOST_RECORDS", "Generator", "integrate", "load_generator"]
 
 MOST_RECORDS = 10**9
 """Records that one call makes at most."""
-
-_TIME_POWER = 1.5
 
 
 def load_generator(
@@ -51,7 +49,7 @@ def load_generator(
     Args:
         model: a name that `list_models` knows, a folder, or a name that a plugin registers; default: the shipped model.
         device: "auto", "cpu" or "cuda".
-        threads: on the CPU; default: one for each core that the process may use.
+        threads: default: one for each core that the process may use.
 
     Returns:
         A `Generator`, or what the plugin makes.
@@ -199,7 +197,7 @@ class Generator:
         steps: int | None = None,
         guidance: float | None = None,
         accompanied: bool = False,
-        batch_size: int = 32,
+        batch_size: int | None = None,
     ) -> Iterator[ECGBatch]:
         """ECGs of records `start` to `start + n − 1` of a cohort, in order.
 
@@ -218,7 +216,7 @@ class Generator:
                 distilled flow knows none.
             accompanied: whether a record also carries further statements, drawn as often as they occur with those asked
                 for in the training data; where none is asked for, statements are drawn in the mix of the training data.
-            batch_size: records made at a time: a matter of memory and speed.
+            batch_size: records made at a time: a matter of memory and speed; default: what the device does best.
 
         Yields:
             Batches of up to `batch_size` records: float32 mV, conditions as drawn, provenance.
@@ -228,6 +226,7 @@ class Generator:
             ConditionError: a condition or rate that the model has not learned, a number that makes no sense, or more
                 records than the cohort has. Raised by the call, before the first batch.
         """
+        batch_size = self._workers.batch if batch_size is None else batch_size
         _check_numbers(seed, start, n, batch_size, steps, guidance)
         cohort.count(start, n)
         for position, condition in enumerate(cohort.conditions):
@@ -258,10 +257,11 @@ class Generator:
     def _batches(
         self, cohort: Cohort, records: range, provenance: Provenance, rate: float, batch_size: int
     ) -> Iterator[ECGBatch]:
-        return in_turn(
+        begun = (
             self._begin(cohort, records[first : first + batch_size], provenance, rate)
             for first in range(0, len(records), batch_size)
         )
+        return in_turn(begun, ahead=self._workers.ahead)
 
     def _begin(self, cohort: Cohort, indices: range, provenance: Provenance, rate: float) -> Begun[ECGBatch]:
         """Draws the conditions of a batch and lets the workers make its signals."""
@@ -294,30 +294,37 @@ class Generator:
         self, conditions: Sequence[Condition], indices: range, provenance: Provenance, rate: float
     ) -> np.ndarray:
         """Signals of some records, made in one thread."""
-        seed = provenance.seed
+        drawn = [self._drawn(conditions[part], indices[part], provenance.seed) for part in in_parts(len(indices))]
+        inputs = drawn[0] if len(drawn) == 1 else [np.concatenate(each) for each in zip(*drawn)]
+        signals = np.empty((len(indices), len(LEADS), round(self.card.seconds * rate)), dtype=np.float32)
+        most = self._upsampling.most if rate != self.card.decoder_rate else None
+        for block in self._workers.blocks(len(indices), most):
+            with self._workers.turn:
+                eight = self._eight([each[block] for each in inputs], indices[block], provenance, rate)
+            for part in in_parts(len(eight)):
+                to_twelve(eight[part], out=signals[block][part])
+        return signals
+
+    def _drawn(self, conditions: Sequence[Condition], indices: range, seed: int) -> Sequence[np.ndarray]:
+        """What the networks are given of some records: conditions, beats, the flow's and the decoder's noise."""
         condition = encode_conditions(conditions, self.card.statements)
         beats = self._beats(conditions, condition, indices, seed)
         channels = encode_beats(beats, self.card.latent_shape[1], self.card.seconds)
-        return np.concatenate(
-            [
-                self._signals(condition[block], channels[block], indices[block], provenance, rate)
-                for block in self._workers.blocks(len(indices))
-            ]
-        )
-
-    def _signals(
-        self, condition: np.ndarray, beats: np.ndarray, indices: range, provenance: Provenance, rate: float
-    ) -> np.ndarray:
-        """Signals of the few records that a session runs at a time."""
-        seed = provenance.seed
         start = noise(seed, indices, Stream.LATENT, self.card.latent_shape)
-        steps, guidance = cast("int", provenance.steps), cast("float", provenance.guidance)
-        latents = self.integrate(_guided(self._flow_for(steps), condition, beats, guidance), start, steps)
         grain = noise(seed, indices, Stream.DECODER, self.card.decoder_noise_shape)
-        eight = self._decoder.run(None, {"latents": latents, "noise": grain})[0]
+        return condition, channels, start, grain
+
+    def _eight(self, inputs: Sequence[np.ndarray], indices: range, provenance: Provenance, rate: float) -> np.ndarray:
+        """Leads I, II and V1–V6 of the records that a session runs at a time."""
+        condition, beats, start, grain = inputs
+        steps, guidance = cast("int", provenance.steps), cast("float", provenance.guidance)
+        latents = self.integrate(guided(self._flow_for(steps), condition, beats, guidance), start, steps)
+        given = {"latents": latents, "noise": grain}
         if rate != self.card.decoder_rate:
-            eight = self._upsampling.upsampled(eight, seed, indices, rate)
-        return to_twelve(eight)
+            decoded = run_kept(self._decoder, given)
+            return self._upsampling.upsampled(decoded, provenance.seed, indices, rate)
+        made = np.empty((len(indices), len(INDEPENDENT_LEADS), round(self.card.seconds * rate)), dtype=np.float32)
+        return run_into(self._decoder, given, made)
 
     def _beats(self, conditions: Sequence[Condition], condition: np.ndarray, indices: range, seed: int) -> np.ndarray:
         uniform, normal = np.empty((len(indices), MOST_BEATS + 2)), np.empty((len(indices), MOST_BEATS))
@@ -340,50 +347,6 @@ class Generator:
             normal,
             self.card.seconds,
         )
-
-
-def integrate(velocity: Velocity, start: np.ndarray, steps: int) -> np.ndarray:
-    """Follows a velocity field from time 0 to 1 by the two-step Adams–Bashforth method with variable steps.
-
-    The first step is Euler's; the method takes one evaluation a step like Euler's, with an error of second order
-    (Hairer, Nørsett, Wanner 1993, Solving Ordinary Differential Equations I, III.5). Times are (k / steps) ** 1.5:
-    the field bends most near the noise. With even steps the slow parts of an ECG come out too small, its baseline
-    wander by half.
-
-    Args:
-        velocity: (state, time) → velocity; state float32 of any shape, time a float.
-        start: the state at time 0.
-        steps: number of evaluations, at least 1.
-    """
-    times = (np.arange(steps + 1) / steps) ** _TIME_POWER
-    state, before = start, None
-    for k, step in enumerate(np.diff(times)):
-        now = velocity(state, float(times[k]))
-        slope = now if before is None else now + np.float32(0.5 * step / (times[k] - times[k - 1])) * (now - before)
-        state = state + np.float32(step) * slope
-        before = now
-    return state
-
-
-def _guided(session: Session, condition: np.ndarray, beats: np.ndarray, guidance: float) -> Velocity:
-    """Velocity under classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598); weight 1 is none.
-
-    Without condition means without statements, heart rate, age, sex and beat times, as in training.
-    """
-    nothing = np.zeros_like(condition), np.zeros_like(beats)
-
-    def run(state: np.ndarray, time: float, condition: np.ndarray, beats: np.ndarray) -> np.ndarray:
-        times = np.full(len(state), time, dtype=np.float32)
-        return session.run(None, {"latents": state, "time": times, "condition": condition, "beats": beats})[0]
-
-    def velocity(state: np.ndarray, time: float) -> np.ndarray:
-        conditional = run(state, time, condition, beats)
-        if guidance == 1:
-            return conditional
-        free = run(state, time, *nothing)
-        return free + np.float32(guidance) * (conditional - free)
-
-    return velocity
 
 
 def _check_numbers(seed: int, start: int, n: int, batch_size: int, steps: int | None, guidance: float | None) -> None:

@@ -56,14 +56,25 @@ def to_eight(twelve: np.ndarray) -> np.ndarray:
     return twelve[..., [LEADS.index(name) for name in INDEPENDENT_LEADS], :]
 
 
-def to_twelve(eight: np.ndarray) -> np.ndarray:
+def to_twelve(eight: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """All 12 leads from I, II, V1–V6 on the last axis but one, same units and dtype.
 
     Einthoven: III = II − I. Goldberger: aVR = −(I + II)/2, aVL = I − II/2, aVF = II − I/2
     (Kligfield et al. 2007, Circulation 115:1306).
+
+    Args:
+        eight: leads I, II, V1–V6, shape (…, 8, samples).
+        out: where the 12 leads go, shape (…, 12, samples); default: a new array.
     """
     import numpy as np
 
+    twelve = np.empty((*eight.shape[:-2], len(LEADS), eight.shape[-1]), eight.dtype) if out is None else out
     one, two = eight[..., 0, :], eight[..., 1, :]
-    limb = (one, two, two - one, -(one + two) / 2, one - two / 2, two - one / 2)
-    return np.concatenate([np.stack(limb, axis=-2).astype(eight.dtype, copy=False), eight[..., 2:, :]], axis=-2)
+    # Lead by lead: what lies between is small, and stays in the cache.
+    twelve[..., :2, :] = eight[..., :2, :]
+    twelve[..., 2, :] = two - one
+    twelve[..., 3, :] = -(one + two) / 2
+    twelve[..., 4, :] = one - two / 2
+    twelve[..., 5, :] = two - one / 2
+    twelve[..., 6:, :] = eight[..., 2:, :]
+    return twelve

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,10 @@ if TYPE_CHECKING:
     import onnxruntime
 
     Session = onnxruntime.InferenceSession
+    Binding = onnxruntime.IOBinding
+    DeviceValue = onnxruntime.OrtValue
+    Binding = onnxruntime.IOBinding
+    DeviceArray = onnxruntime.OrtValue
 
 __all__ = ["DEVICES", "available_cores", "open_session", "session_device"]
 
@@ -40,6 +46,8 @@ def open_session(graph: bytes, *, device: str = "auto") -> onnxruntime.Inference
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    if device != "cpu" and _offers(runtime, "cuda"):
+        _load_libraries(runtime)
     names = ["cpu"] if device == "cpu" else [name for name in ("cuda", "cpu") if _offers(runtime, name)]
     try:
         session = runtime.InferenceSession(graph, options, providers=[_OPTIONS[name] for name in names])
@@ -78,6 +86,14 @@ def _import_runtime():
 
 def _offers(runtime: object, device: str) -> bool:
     return _PROVIDERS[device] in runtime.get_available_providers()  # type: ignore[attr-defined]
+
+
+def _load_libraries(runtime: object) -> None:
+    """Loads CUDA's and cuDNN's libraries where pip put them; what is not there may be elsewhere in the system."""
+    load = getattr(runtime, "preload_dlls", None)  # since 1.21
+    if load is not None:
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+            load()
 
 
 def _check_device(runtime: object, device: str) -> None:

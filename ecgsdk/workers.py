@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from threading import Semaphore
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
@@ -15,13 +16,21 @@ from ecgsdk.runtime import available_cores
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
+    from contextlib import AbstractContextManager
 
-__all__ = ["Begun", "Threads", "Workers", "in_turn", "stopped"]
+__all__ = ["Begun", "Threads", "Workers", "in_parts", "in_turn", "stopped"]
 
 # Records that a session runs at a time: enough to fill its matrix products, few enough to stay in its cache.
 _CPU_BLOCK = 8
 # Blocks that a thread takes at a time, so that what is done once for all of them costs little.
 _CPU_BLOCKS = 4
+_CPU_BATCH = 32
+# Records of one run on a GPU: enough to fill it.
+_CUDA_BLOCK = 1024
+# Threads that use the GPU at a time: one copies while the other's graph runs. The others draw numbers or derive leads.
+_CUDA_AT_ONCE = 2
+# Records whose numbers NumPy works on at a time, so that they stay in the cache.
+_PART = 32
 
 Made = TypeVar("Made")
 Taken = TypeVar("Taken")
@@ -40,7 +49,8 @@ class Begun(Generic[Made]):
         if self._process != os.getpid():  # a forked process would wait for threads that it has not
             self._process, self._tasks = os.getpid(), self._submit()
         try:
-            return self._finish(np.concatenate([task.result() for task in self._tasks]))
+            rows = [task.result() for task in self._tasks]
+            return self._finish(rows[0] if len(rows) == 1 else np.concatenate(rows))
         except BaseException:
             self.cancel()  # or an interrupted process would end only when all of them are done
             raise
@@ -80,18 +90,30 @@ class Workers:
     """Threads that make records.
 
     Args:
-        device: where the sessions run, "cpu" or "cuda"; a GPU takes a whole batch from one thread.
-        threads: on the CPU; default: one for each core that the process may use.
+        device: where the sessions run, "cpu" or "cuda"; a GPU takes many records from one thread, while others prepare
+            the next.
+        threads: default: one for each core that the process may use.
+
+    Attributes:
+        block: records of one run of a session.
+        batch: records of a batch that keeps the device busy.
+        ahead: batches to be at work on beyond the one in use.
+        turn: held by a thread while it uses the device.
     """
 
     def __init__(self, device: str, threads: int | None = None) -> None:
         on_cpu = device == "cpu"
-        self._threads = Threads((threads or available_cores()) if on_cpu else 1)
-        self._block = _CPU_BLOCK if on_cpu else None
+        number = threads or available_cores()
+        self._threads = Threads(number if on_cpu else max(number, _CUDA_AT_ONCE))
+        self._on_cpu = on_cpu
+        self.block = _CPU_BLOCK if on_cpu else _CUDA_BLOCK
+        self.batch = _CPU_BATCH if on_cpu else _CUDA_BLOCK
+        self.ahead = 1 if on_cpu else self._threads.number
+        self.turn: AbstractContextManager[object] = nullcontext() if on_cpu else Semaphore(_CUDA_AT_ONCE)
 
-    def blocks(self, records: int) -> list[slice]:
-        """The records in parts that a session runs best."""
-        return _parts(records, self._block or records)
+    def blocks(self, records: int, most: int | None = None) -> list[slice]:
+        """The records in parts, of `most` at most, that a session runs best."""
+        return in_parts(records, min(self.block, most or self.block))
 
     def begin(
         self,
@@ -107,14 +129,15 @@ class Workers:
             records: number of them.
             work: makes some of them, a row each.
             finish: turns all rows into the result, in the thread that asks for it.
-            blocks: that a thread takes at a time, at most.
+            blocks: that a thread takes at a time, at most, on the CPU.
         """
-        share = min(-(-records // self._threads.number), blocks * (self._block or records))
-        return Begun(lambda: [self._threads.submit(work, part) for part in _parts(records, share)], finish)
+        # A GPU's runs are as large as they may be; on the CPU no thread is to be without work.
+        share = min(-(-records // self._threads.number), blocks * self.block) if self._on_cpu else self.block
+        return Begun(lambda: [self._threads.submit(work, part) for part in in_parts(records, share)], finish)
 
 
-def in_turn(begun: Iterable[Begun[Made]]) -> Iterator[Made]:
-    """The results, in order; while one is in use, the threads are at work on the next.
+def in_turn(begun: Iterable[Begun[Made]], *, ahead: int = 1) -> Iterator[Made]:
+    """The results, in order; while one is in use, the threads are at work on the next, or on the next few.
 
     Where the next cannot be begun, what is begun comes first, and then the error. When the iteration is left early,
     what was begun beyond it is cancelled.
@@ -131,7 +154,7 @@ def in_turn(begun: Iterable[Begun[Made]]) -> Iterator[Made]:
             except Exception as error:
                 failure = error
             else:
-                if len(waiting) > 1:
+                if len(waiting) > ahead:
                     yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -157,5 +180,6 @@ def stopped(results: Iterable[Made]) -> Iterator[Iterable[Made]]:
             close()
 
 
-def _parts(records: int, size: int) -> list[slice]:
+def in_parts(records: int, size: int = _PART) -> list[slice]:
+    """The records in parts of `size`, the last of which may be smaller."""
     return [slice(first, min(first + size, records)) for first in range(0, records, size)]

@@ -21,7 +21,7 @@ from ecgsdk.generator import integrate
 from ecgsdk.models import find_model
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
-SCRIPTS = ("conditions.py", "intervals_ludb.py", "overfitted.py", "peers.py", "speed.py", "steps.py")
+SCRIPTS = ("conditions.py", "gpu.py", "intervals_ludb.py", "overfitted.py", "peers.py", "speed.py", "steps.py")
 
 
 @pytest.fixture(autouse=True)
@@ -246,6 +246,51 @@ def test_memory_is_that_of_all_processes():
         f"import subprocess, sys; held = b'1' * 30_000_000; subprocess.run([sys.executable, '-c', {held!r}, '0.3'])"
     )
     assert 60 < peak_memory([sys.executable, "-c", parent]) < 120
+
+
+def test_a_part_that_fails_on_a_gpu_is_told_and_the_others_go_on(tmp_path, capsys):
+    from gpu import Run
+
+    run = Run(None, "cpu", [2], 4, tmp_path / "log.txt", ends=math.inf)
+    for name, work in (("broken", lambda: 1 / 0), ("whole", lambda: {"per_s": 3.0})):
+        run.part(name, work)
+    run.ends = -math.inf
+    run.part("late", lambda: 1)
+    assert run.figures == {"whole": {"per_s": 3.0}}
+    assert run.errors == {"broken": "ZeroDivisionError: division by zero", "late": "left out: no time left"}
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_whole_generation_is_timed_by_its_stages(tmp_path):
+    from gpu import Run, made, unbound, written
+
+    run = Run(None, "cpu", [4], 8, tmp_path / "log.txt", ends=math.inf)
+    for figures in (made(run, 4), unbound(run, 4), written(run, 4, 100.0)):
+        assert figures["per_s"] == pytest.approx(8 / figures["wall_s"])
+        assert 0 < figures["drawn_thread_s"] < 2 * figures["wall_s"]
+        assert 0 < figures["graphs_thread_s"] < 2 * figures["wall_s"]
+
+
+def test_a_graph_alone_is_timed_in_three_ways_and_placed(tmp_path):
+    from gpu_graphs import alone, placed
+
+    graph, log = find_model().graph("rhythm"), tmp_path / "log.txt"
+    log.write_text("")
+    (figures,) = alone("rhythm", graph, "cpu", [2]).values()
+    assert set(figures) == {"first_run_s", "kept_per_s", "bound_per_s", "plain_per_s"}
+    assert set(placed(graph, "cpu", log)) == {"CPUExecutionProvider"}
+
+
+def test_without_cuda_one_line_says_so(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this machine has CUDA")
+    from gpu import main
+
+    ended = CliRunner().invoke(main, ["--log", str(tmp_path / "log.txt")])
+    assert ended.exit_code == 1
+    assert ended.output.startswith("Error: --device cuda: the installed ONNX Runtime has no CUDA")
+    assert len(ended.output.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

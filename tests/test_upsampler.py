@@ -24,13 +24,25 @@ torch.set_num_threads(1)
 
 from ecgsdk.training.config import TrainConfig  # noqa: E402
 from ecgsdk.training.loop import load_stage  # noqa: E402
-from ecgsdk.training.train import train  # noqa: E402
-from ecgsdk.training.upsampler import around_beats, band_power  # noqa: E402
-from ecgsdk.training.upsampler_data import MARGIN, RatePairs, decimated  # noqa: E402
+from ecgsdk.training.train import UPSAMPLER_STAGES, train  # noqa: E402
+from ecgsdk.training.upsampler import band_power, near_error  # noqa: E402
+from ecgsdk.training.upsampler_critics import PIECE, LevelCritics, band_figures, piece_figures  # noqa: E402
+from ecgsdk.training.upsampler_data import RatePairs, samples_near_beats  # noqa: E402
 from ecgsdk.training.upsampler_export import SAMPLING_RATES, add_upsampler  # noqa: E402
-from ecgsdk.training.upsampler_network import build_upsampler, lapped_transform, noise_shape  # noqa: E402
+from ecgsdk.training.upsampler_grain import lapped_transform  # noqa: E402
+from ecgsdk.training.upsampler_network import build_upsampler, noise_shape  # noqa: E402
+from ecgsdk.training.upsampler_rates import MARGIN, STEP_MV, decimated, recorded, splined, stepped  # noqa: E402
+from ecgsdk.training.upsampler_statistics import levels_of, own_weights, without_own_way  # noqa: E402
+from ecgsdk.training.upsampler_tuning import Price  # noqa: E402
 
-TINY = replace(TrainConfig(), upsampler_width=4, upsampler_grain_width=4, upsampler_steps=6, upsampler_batch=2)
+TINY = replace(
+    TrainConfig(),
+    upsampler_width=4,
+    upsampler_grain_width=4,
+    upsampler_steps=6,
+    upsampler_tuning_steps=4,
+    upsampler_batch=2,
+)
 GROUPS = ecgsdk.Cohort.from_groups(["norm", "lbbb"])
 
 
@@ -50,7 +62,7 @@ def ptbxl(tmp_path_factory, ptbxl_folder):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, ptbxl):
     folder = tmp_path_factory.mktemp("run")
-    assert train(folder, ptbxl, stages=["upsampler"], config=TINY, device="cpu")
+    assert train(folder, ptbxl, stages=UPSAMPLER_STAGES, config=TINY, device="cpu")
     return folder
 
 
@@ -74,77 +86,139 @@ def signals(generator, rate, n=2, **options):
     return np.concatenate([batch.signals for batch in batches])
 
 
-def test_the_source_filter_gives_ptbxl_s_own_100_hz_from_its_500_hz(ptbxl_folder):
-    fine, coarse = (
-        torch.from_numpy(to_eight(next(read_ptbxl(ptbxl_folder, sampling_rate=rate).batches()).signals))
-        for rate in (500, 100)
-    )
-    made = decimated(fine)
-    difference = 1000 * (made - coarse[..., MARGIN // 5 : MARGIN // 5 + made.shape[-1]])
+def at_500(ptbxl_folder):
+    return to_eight(next(read_ptbxl(ptbxl_folder, sampling_rate=500).batches()).signals)
+
+
+def test_ptbxl_s_500_hz_are_splines_through_steps_at_400_hz(ptbxl_folder):
+    fine = at_500(ptbxl_folder)
+    again = splined(torch.from_numpy(recorded(fine).astype(np.float32)) * STEP_MV).numpy()
+    inner = slice(50, -50)  # the ends of natural splines bend in another way
+    assert np.abs(again - fine)[..., inner].max() < 0.00052  # half of 1 µV, to which files are rounded
+
+
+def test_the_recorded_400_hz_are_found_whatever_they_are():
+    steps = np.random.default_rng(0).integers(-300, 300, (2, 8, 800))
+    fine = splined(torch.from_numpy(steps * STEP_MV)).numpy()
+    assert np.array_equal(recorded(fine)[..., 20:-20], steps[..., 20:-20])
+
+
+def test_100_hz_made_of_400_hz_are_ptbxl_s_own(ptbxl_folder):
+    coarse = torch.from_numpy(to_eight(next(read_ptbxl(ptbxl_folder, sampling_rate=100).batches()).signals))
+    made = decimated(torch.from_numpy(recorded(at_500(ptbxl_folder)).astype(np.float32)) * STEP_MV)
+    difference = 1000 * (made - coarse[..., MARGIN // 4 : MARGIN // 4 + made.shape[-1]])
     assert difference.square().mean().sqrt() < 0.5  # rounding to 1 µV alone makes 0.29
 
 
 def test_the_lapped_transform_is_orthonormal():
-    kernels, random = lapped_transform(20), torch.randn(1, 1, 1, 400)
-    coefficients = torch.nn.functional.conv2d(random, kernels, stride=(1, 20), padding=(0, 20))
-    back = torch.nn.functional.conv_transpose2d(coefficients, kernels, stride=(1, 20), padding=(0, 20))
-    assert torch.allclose(back[..., 20:-20], random[..., 20:-20], atol=1e-5)
+    kernels, random = lapped_transform(16), torch.randn(1, 1, 1, 320)
+    coefficients = torch.nn.functional.conv2d(random, kernels, stride=(1, 16), padding=(0, 16))
+    back = torch.nn.functional.conv_transpose2d(coefficients, kernels, stride=(1, 16), padding=(0, 16))
+    assert torch.allclose(back[..., 16:-16], random[..., 16:-16], atol=1e-5)
 
 
 def test_an_untrained_upsampler_expects_the_band_limited_signal_in_the_recording_s_time():
     network = build_upsampler(TINY)
     coarse = torch.sin(2 * torch.pi * 10 * (torch.arange(400) / 100 + 0.00125)).repeat(1, 8, 1)
     fine = torch.sin(2 * torch.pi * 10 * torch.arange(2000) / 500)
-    assert (network.expected(coarse)[..., 200:-200] - fine[200:-200]).abs().max() < 2e-3
+    expected = network.at_500(network.expected(coarse, network.features(coarse)))
+    assert (expected[..., 200:-200] - fine[200:-200]).abs().max() < 2e-3
 
 
-def test_grain_keeps_above_40_hz_and_goes_together_as_the_leads_did():
+@torch.no_grad()
+def test_what_is_made_is_the_sum_of_its_parts_in_steps_of_5_microvolts():
     network = build_upsampler(TINY)
-    grain = network.grain
-    grain.correlations.fill_(0.9).diagonal(dim1=2, dim2=3).fill_(1.0)
-    grain.settle()
-    made = grain(0.1 * torch.randn(4, 8, 1000), torch.randn(4, *noise_shape(1000))).detach()
-    assert band_power(made, 1, 30) < 0.02 * band_power(made, 45, 240)
-    assert torch.corrcoef(made.transpose(0, 1).flatten(1))[0, 5] == pytest.approx(0.9, abs=0.03)
+    torch.nn.init.normal_(network.head, std=0.1)
+    coarse, noise = 0.3 * torch.randn(2, 8, 400), torch.randn(2, *noise_shape(400))
+    features, (weights, _, drawn) = network.features(coarse), network.of_records(noise)
+    network.drawn.weight[-24:] = 0
+    network.drawn.bias[-24:] = 0
+    own = torch.einsum("nlkt,nkl->nlt", network.basis(features), weights[..., 0])
+    parts = network.expected(coarse, features) + own + network.grain(coarse, features, noise[:, :, :-2], drawn)
+    assert torch.allclose(network.sampled(coarse, noise), parts, atol=1e-5)
+    in_steps = network(coarse, noise)[..., ::5] / STEP_MV  # each fifth sample at 500 Hz is one at 400 Hz
+    assert (in_steps - in_steps.round()).abs().max() < 1e-2
+
+
+@torch.no_grad()
+def test_grain_keeps_above_40_hz():
+    network = build_upsampler(TINY)
+    coarse, noise = 0.1 * torch.randn(4, 8, 1000), torch.randn(4, *noise_shape(1000))
+    made = splined(network.grain(coarse, network.features(coarse), noise[:, :, :-2], network.of_records(noise)[2]))
+    assert band_power(made, 1, 30) < 0.02 * band_power(made, 45, 180)
+
+
+def test_own_weights_are_found_again():
+    basis, weights = torch.randn(2, 8, 3, 400), torch.randn(2, 8, 3)
+    left = torch.einsum("nlkt,nlk->nlt", basis, weights)
+    found = own_weights(basis, left)
+    assert torch.allclose(found, weights, atol=1e-3)
+    assert without_own_way(basis, left, found).abs().max() < 1e-2
 
 
 def test_levels_tell_how_much_louder_a_record_is_than_its_gains():
-    grain = build_upsampler(TINY).grain
-    ratios = 4 * torch.randn(3, 17, 8, 2000).square()
-    levels = grain.levels(ratios, torch.full((3, 1, 1, 2000), 0.2))
-    assert levels.shape == (3, 7, 8, 1)
-    assert torch.allclose(levels, torch.tensor(4.0).log(), atol=0.15)
+    logs, busy = torch.randn(3, 13, 8, 1).expand(-1, -1, -1, 4000), torch.full((3, 1, 1, 4000), 0.2)
+    found = 2 * logs.exp() * torch.randn(3, 13, 8, 4000)
+    levels = levels_of(found, logs, torch.stack([1 - busy, busy], dim=1))
+    assert levels.shape == (3, 2, 13, 8)
+    assert torch.allclose(levels, torch.tensor(2.0).log(), atol=0.1)
 
 
-def test_statistics_follow_what_is_observed():
-    grain = build_upsampler(TINY).grain
-    common, own = torch.randn(400, 7, 1, 1), 0.5 * torch.randn(400, 7, 8, 1)
-    scores = torch.randn(400, 17, 1, 10).expand(-1, -1, 8, -1)
-    grain.observe(common + own, scores, torch.full((400, 1, 1, 10), 0.5), 1.0)
-    assert torch.allclose(grain.common_levels.diag(), torch.tensor(1 + 0.25 / 8), atol=0.25)
-    assert torch.allclose(grain.own_levels.diag(), torch.tensor(0.25), atol=0.05)
-    assert torch.allclose(grain.correlations, torch.ones(()), atol=1e-3)
+def test_steps_let_gradients_through():
+    signals = torch.tensor([0.0012, 0.0031, -0.0074], requires_grad=True)
+    made = stepped(signals)
+    made.sum().backward()
+    assert torch.allclose(made, torch.tensor([0.0, 0.005, -0.005]), atol=1e-7)
+    assert torch.equal(signals.grad, torch.ones(3))
+
+
+def test_figures_follow_power_where_it_is_and_how_leads_go_together():
+    time = torch.arange(PIECE) / 500
+    near = (torch.arange(PIECE) % 500 < 100)[None]
+    lead = torch.sin(2 * torch.pi * 70 * time) * (0.1 + 0.9 * near)
+    figures = band_figures(lead.repeat(1, 8, 1), near)
+    assert figures.shape == (1, 244)
+    bands = figures[0, :208].view(2, 13, 8)
+    assert bands[:, :, 0].argmax(dim=1).tolist() == [7, 7]  # 60 to 80 Hz
+    assert bands[0, 7, 0] > bands[1, 7, 0] + 1
+    assert torch.allclose(figures[0, -28:], torch.ones(28), atol=1e-3)
+
+
+def test_critics_see_recordings_on_a_common_scale():
+    figures = piece_figures(torch.randn(64, 8, 2 * PIECE), torch.arange(2 * PIECE)[None].expand(64, -1) % 400 < 50)
+    critics = LevelCritics(figures.flatten(0, 1))
+    normal = critics.normal(figures).flatten(0, 1)
+    assert torch.allclose(normal.mean(dim=0), torch.zeros(244), atol=1e-2)
+    assert [v[-1].shape[1] for v in critics(critics.normal(figures))] == [1, 1, 1]
+
+
+def test_errors_cost_more_while_they_are_above_the_bound():
+    dear, cheap = Price(0.9), Price(0.9)
+    for _ in range(200):
+        dear.observe(torch.tensor(1.5))
+        cheap.observe(torch.tensor(0.5))
+    assert dear.price > 0.12 > 0.08 > cheap.price
 
 
 def test_windows_around_beats_are_a_tenth_of_a_second_wide(ptbxl_folder):
-    fine = torch.from_numpy(to_eight(next(read_ptbxl(ptbxl_folder, sampling_rate=500).batches()).signals))
-    near = around_beats(fine)
-    share = near.float().mean() * 10 / 0.102  # beats in ten seconds
+    near = samples_near_beats(at_500(ptbxl_folder), 500)
+    share = near.mean() * 10 / 0.102  # beats in ten seconds
     assert 8 < share < 20
+    assert near_error(torch.ones(6, 8, 5000), torch.zeros(6, 8, 5000), torch.from_numpy(near)) == pytest.approx(1)
 
 
 def test_pairs_are_drawn_at_any_phase_and_whole(run):
-    pairs = RatePairs(run / "upsampler_train.npy", torch.device("cpu"))
-    coarse, fine = pairs.draw(3, 1280)
-    assert (coarse.shape, fine.shape) == ((3, 8, 256), (3, 8, 1280))
-    coarse, fine = pairs.whole(range(2))
-    assert coarse.shape[-1] * 5 == fine.shape[-1] == 4780
+    pairs = RatePairs(run, "train", torch.device("cpu"))
+    coarse, fine, near = pairs.draw(3, 1280)
+    assert (coarse.shape, fine.shape, near.shape) == ((3, 8, 320), (3, 8, 1280), (3, 1280))
+    coarse, fine, near = pairs.whole(range(2))
+    assert coarse.shape[-1] * 4 == fine.shape[-1] == near.shape[-1] == 4000
 
 
-def test_the_stage_logs_errors_on_the_held_out_record(run):
-    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
-    assert last["stage"] == "upsampler"
-    assert 0 < last["val_qrs_rmse_expected"] <= last["val_qrs_rmse_interpolated"] * 1.05
+def test_the_stages_log_errors_on_the_held_out_record(run):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["stage"] for row in rows] == list(UPSAMPLER_STAGES)
+    assert 0 < rows[0]["val_qrs_rmse_expected"] <= rows[0]["val_qrs_rmse_interpolated"] * 1.05
     assert not list(run.glob("*.part"))
 
 
@@ -152,10 +226,11 @@ def test_a_stopped_run_ends_as_an_unbroken_one(run, tmp_path):
     for path in run.glob("*.npy"):
         shutil.copy(path, tmp_path)
     shutil.copy(run / "config.json", tmp_path)
-    while not train(tmp_path, stages=["upsampler"], device="cpu", max_seconds=1e-6):
+    while not train(tmp_path, stages=UPSAMPLER_STAGES, device="cpu", max_seconds=1e-6):
         pass
-    stopped, unbroken = (load_stage(folder, "upsampler")["networks"]["average"] for folder in (tmp_path, run))
-    assert all(torch.allclose(stopped[name], unbroken[name], atol=1e-6) for name in unbroken)
+    for stage in UPSAMPLER_STAGES:
+        stopped, unbroken = (load_stage(folder, stage)["networks"]["average"] for folder in (tmp_path, run))
+        assert all(torch.allclose(stopped[name], unbroken[name], atol=1e-5) for name in unbroken)
 
 
 def test_the_first_run_needs_records_at_500_hz(tmp_path, ptbxl):
@@ -172,8 +247,8 @@ def test_the_card_tells_of_the_upsampler(model, run):
     assert card.sampling_rates == SAMPLING_RATES
     assert card.decoder_rate == 100
     assert card.data["upsampler"] == {"records": 5, "folds": list(range(1, 9)), "sampling_rate": 500.0}
-    assert card.training["upsampler"]["steps_done"] == {"upsampler": 6}
-    assert "val_qrs_rmse" in card.metrics["fold_9"]["upsampler"]
+    assert card.training["upsampler"]["steps_done"] == {"upsampler": 6, "upsampler_tuned": 4}
+    assert "val_qrs_rmse" in card.metrics["fold_9"]["upsampler_tuned"]
     assert (model / "upsampler.onnx").stat().st_size < 1_000_000
     with pytest.raises(WriteError, match="--force"):
         add_upsampler(run, model)
@@ -213,8 +288,8 @@ def test_100_hz_is_what_it_was_without_an_upsampler(generator, model, tmp_path):
 def test_500_hz_follows_100_hz_and_keeps_the_lead_equations(generator):
     fine, coarse = signals(generator, 500.0), signals(generator, 100.0)
     assert fine.shape == (2, 12, 5000)
-    again = decimated(torch.from_numpy(fine)).numpy()
-    inner = coarse[..., MARGIN // 5 : MARGIN // 5 + again.shape[-1]]
+    again = decimated(torch.from_numpy(recorded(fine).astype(np.float32)) * STEP_MV).numpy()
+    inner = coarse[..., MARGIN // 4 : MARGIN // 4 + again.shape[-1]]
     assert np.sqrt(np.square(again - inner).mean()) < 0.1 * inner.std()
     assert np.allclose(fine[:, 2], fine[:, 1] - fine[:, 0], atol=1e-5)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -22,9 +23,49 @@ def test_rows_come_in_order_whatever_the_number_of_threads():
             assert doubled(Workers("cpu", threads), np.arange(n)).result() == list(range(0, 2 * n, 2))
 
 
-def test_a_gpu_takes_a_whole_batch():
+def test_a_gpu_takes_a_whole_batch_but_no_more_than_its_memory_holds():
     assert Workers("cuda").blocks(100) == [slice(0, 100)]
+    assert Workers("cuda").blocks(100, 64) == [slice(0, 64), slice(64, 100)]
     assert len(Workers("cpu").blocks(100)) > 10
+    workers, sizes = Workers("cuda", 3), []
+    most = workers.block
+
+    def count(part):
+        sizes.append(part.stop - part.start)
+        return np.zeros(part.stop - part.start)
+
+    assert len(workers.begin(2 * most + 5, count, list).result()) == 2 * most + 5
+    assert sorted(sizes) == [5, most, most]
+
+
+def test_no_more_threads_use_a_gpu_than_it_is_to_have():
+    workers, inside, seen = Workers("cuda", 8), [], []
+
+    def use(part):
+        with workers.turn:
+            inside.append(part)
+            seen.append(len(inside))
+            time.sleep(0.002)
+            inside.remove(part)
+        return np.zeros(1)
+
+    workers.begin(12 * workers.block, use, list).result()
+    assert len(seen) == 12
+    assert max(seen) == 2
+
+
+def test_several_may_be_begun_while_one_is_in_use():
+    workers, begun = Workers("cpu", 1), []
+
+    def each():
+        for i in range(6):
+            begun.append(i)
+            yield doubled(workers, np.array([i]))
+
+    results = in_turn(each(), ahead=3)
+    assert next(results) == [0]
+    assert begun == [0, 1, 2, 3]
+    assert [made for (made,) in results] == [2, 4, 6, 8, 10]
 
 
 def test_the_next_is_begun_while_one_is_in_use():

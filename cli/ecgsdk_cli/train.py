@@ -22,7 +22,7 @@ Examples:
   ecgsdk train ptb-xl/ --run run/ --config gpu           # larger, for a GPU
   ecgsdk train --run run/ --stages flow                  # one stage, from its last checkpoint
   ecgsdk train ptb-xl/ --run run/ --stages prepare,synthesiser
-  ecgsdk train ptb-xl/ --run run/ --stages upsampler     # from PTB-XL's records at 500 Hz
+  ecgsdk train ptb-xl/ --run run/ --stages upsampler,upsampler_tuned   # from PTB-XL's records at 500 Hz
   ecgsdk train ptb-xl/ --run try/ --set flow_steps=200 --set autoencoder_steps=100
 """
 

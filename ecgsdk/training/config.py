@@ -66,7 +66,9 @@ class TrainConfig:
     tuning_batch: int = 40
     tuning_rate: float = 2e-4
     tuning_copies: float = 0.2
-    tuning_adversarial: float = 0.1
+    tuning_adversarial: float = 0.4
+    tuning_penalty: float = 0.3
+    tuning_ema: float = 0.998
 
     rhythm_width: int = 128
     rhythm_mixtures: int = 8
@@ -85,10 +87,14 @@ class TrainConfig:
     upsampler_blocks: int = 2
     upsampler_grain_width: int = 16
     upsampler_grain_weight: float = 0.02
-    upsampler_steps: int = 4000
+    upsampler_steps: int = 1200
     upsampler_batch: int = 16
     upsampler_rate: float = 2e-3
     upsampler_ema: float = 0.998
+    upsampler_tuning_steps: int = 1600
+    upsampler_tuning_rate: float = 1e-3
+    upsampler_tuning_ema: float = 0.99
+    upsampler_error: float = 0.95
 
     checkpoint_seconds: int = 120
 

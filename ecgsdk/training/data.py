@@ -164,6 +164,7 @@ class TrainingData:
         self.signals = torch.from_numpy(prepared.signals).to(device)
         self.conditions = torch.from_numpy(conditions).to(device)
         self.beats = torch.from_numpy(beats).to(device)
+        self.times = torch.from_numpy(prepared.beats).to(device)
         self.weights = torch.from_numpy(sampling_weights(prepared.statements, config.rare_power)).to(device)
 
     def __len__(self) -> int:

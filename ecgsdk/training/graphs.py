@@ -53,6 +53,7 @@ def export_graph(
     form: nn.Module | None = None,
     dynamic: Mapping[str, str] | None = None,
     half_weights: bool = False,
+    tolerance: float = _TOLERANCE,
 ) -> bytes:
     """The ONNX graph of a network, for any number of records.
 
@@ -62,10 +63,11 @@ def export_graph(
         form: the same function in cheaper operations (`ecgsdk.training.fusing`), exported in the network's place.
         dynamic: inputs whose third axis may be of any length, and that axis' name.
         half_weights: whether weights are stored in half precision; what is exported is rounded to it, here too.
+        tolerance: in standard deviations of the output, greatest difference between graph and PyTorch.
 
     Raises:
         TrainingError: the form differs from the network by more than 1e-4 of the output's standard deviation, or the
-            graph from what is exported by more than 1e-3.
+            graph from what is exported by more than the tolerance.
     """
     if form is not None:
         _check_form(name, form, network, inputs[0])
@@ -93,7 +95,7 @@ def export_graph(
     graph = with_half_weights(buffer.getvalue()) if half_weights else buffer.getvalue()
     for example in inputs:
         difference = compare_graph(graph, exported, example)
-        if not difference < _TOLERANCE:
+        if not difference < tolerance:
             n = len(next(iter(example.values())))
             raise TrainingError(
                 f"the {name} graph differs from PyTorch by {difference:.1e} standard deviations at batch {n}"

@@ -11,6 +11,7 @@ __all__ = [
     "adversarial_losses",
     "decoding_losses",
     "discriminator_loss",
+    "gradient_penalty",
     "low_pass",
     "reconstruction_loss",
     "spectral_loss",
@@ -115,6 +116,16 @@ def discriminator_loss(real: list[list[Tensor]], made: list[list[Tensor]]) -> Te
     """Hinge loss of the discriminators (Lim and Ye 2017, arXiv 1705.02894)."""
     terms = [F.relu(1 - r[-1]).mean() + F.relu(1 + m[-1]).mean() for r, m in zip(real, made)]
     return torch.stack(terms).mean()
+
+
+def gradient_penalty(verdicts: list[list[Tensor]], real: Tensor) -> Tensor:
+    """Mean squared norm of the verdicts' gradients by real signals (mV), which keeps critics smooth.
+
+    R1 of Mescheder et al. 2018, arXiv 1801.04406, of each record's verdicts averaged over the networks.
+    """
+    total = torch.stack([v[-1].float().flatten(1).mean(1).sum() for v in verdicts]).mean()
+    (gradient,) = torch.autograd.grad(total, real, create_graph=True)
+    return gradient.square().sum(dim=(1, 2)).mean()
 
 
 def adversarial_losses(real: list[list[Tensor]], made: list[list[Tensor]]) -> tuple[Tensor, Tensor]:

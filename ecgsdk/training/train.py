@@ -22,7 +22,8 @@ from ecgsdk.training.rhythm import rhythm_stage
 from ecgsdk.training.synthesiser import synthesiser_stage
 from ecgsdk.training.tuning import tuning_stage
 from ecgsdk.training.upsampler import upsampler_stage
-from ecgsdk.training.upsampler_data import RatePairs, prepare_upsampler
+from ecgsdk.training.upsampler_data import RatePairs, beats_file, prepare_upsampler, signals_file
+from ecgsdk.training.upsampler_tuning import upsampler_tuning_stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ STAGES = ("prepare", "rhythm", "autoencoder", "adversarial", "flow", "pairs", "d
 SYNTHESISER_STAGES = ("prepare", "synthesiser")
 """Stages of the synthesiser, which shares nothing with the generator but the prepared data."""
 
-UPSAMPLER_STAGES = ("upsampler",)
+UPSAMPLER_STAGES = ("upsampler", "upsampler_tuned")
 """Stages of the upsampler, which prepares data of its own: records at 500 Hz."""
 
 
@@ -80,7 +81,7 @@ def train(
             if config.distil_steps and not _pairs(folder, config, chosen, quiet, _left(max_seconds, began)):
                 return False
         elif _wanted(name, config):
-            if name == "upsampler":
+            if name in UPSAMPLER_STAGES:
                 _prepare_upsampler(folder, ptbxl, config, quiet)
             stage = _stage(name, folder, config, chosen)
             _note(folder, name, chosen)
@@ -140,7 +141,7 @@ def _prepare(folder: Path, ptbxl: Path | None, config: TrainConfig, quiet: bool)
 
 
 def _prepare_upsampler(folder: Path, ptbxl: Path | None, config: TrainConfig, quiet: bool) -> None:
-    if all((folder / f"upsampler_{part}.npy").exists() for part in ("train", "validation")):
+    if all(file(folder, part).exists() for part in ("train", "validation") for file in (signals_file, beats_file)):
         return
     if ptbxl is None:
         raise TrainingError("the upsampler stage needs the PTB-XL folder, for its records at 500 Hz; name it")
@@ -154,10 +155,12 @@ def _keep(config: TrainConfig, folder: Path) -> None:
 
 
 def _stage(name: str, folder: Path, config: TrainConfig, device: torch.device) -> Stage:
-    if name == "upsampler":
-        pairs, others = (RatePairs(folder / f"upsampler_{part}.npy", device) for part in ("train", "validation"))
+    if name in UPSAMPLER_STAGES:
+        pairs, others = (RatePairs(folder, part, device) for part in ("train", "validation"))
         torch.manual_seed(config.seed)  # for the weights that a stage begins with
-        return upsampler_stage(config, pairs, others, device)
+        if name == "upsampler":
+            return upsampler_stage(config, pairs, others, device)
+        return upsampler_tuning_stage(config, folder, pairs, others, device)
     train, validation = (load_prepared(folder / f"{part}.npz", config) for part in ("train", "validation"))
     torch.manual_seed(config.seed)  # for the weights that a stage begins with
     if name == "rhythm":

@@ -1,4 +1,4 @@
-"""Upsampler stage: what is to be expected between the samples, and how much noise goes with it."""
+"""Upsampler stage: what is to be expected between the samples, each record's own way, and how loud the rest is."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from ecgsdk.beats import detect_beats
 from ecgsdk.training.autoencoder import jittered
 from ecgsdk.training.loop import Ema, Stage, descend
 from ecgsdk.training.upsampler_network import Upsampler, build_upsampler, noise_shape
+from ecgsdk.training.upsampler_rates import FINE_RATE, splined, stepped
+from ecgsdk.training.upsampler_statistics import own_weights, without_own_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,101 +19,105 @@ if TYPE_CHECKING:
     from ecgsdk.training.config import TrainConfig
     from ecgsdk.training.upsampler_data import RatePairs
 
-__all__ = ["around_beats", "band_power", "upsampler_stage"]
+__all__ = ["CUT", "band_power", "held_out_figures_of", "near_error", "upsampler_stage", "waveform_loss"]
 
-_CUT = 1280
-_RATE = 500
+CUT = 1760
+"""Samples at 400 Hz of which one step learns."""
+
 _EVALUATED = 128
-_HALF_WINDOW_S = 0.05
-_STATISTICS_RATE = 0.005
+_LOUDEST = 1000.0
+_OWN_WEIGHT = 0.5
 
 
 def upsampler_stage(config: TrainConfig, train: RatePairs, validation: RatePairs, device: torch.device) -> Stage:
-    """The upsampler, trained on random cuts of real records.
+    """The upsampler without what it draws, trained on random cuts of real records.
 
-    What is to be expected is trained on waveform and slope. The grain is trained by likelihood on what is left: the
-    lapped transform's coefficients are Gaussian, with the gains times a level of the record, which is lognormal.
+    What is to be expected is trained on waveform and slope. The shapes of a record's own way are trained on how well
+    they explain one half of a cut with weights from the other. The grain's gains are trained by the likelihood of what
+    both leave, whose lapped transform's coefficients are Gaussian.
     """
     network = build_upsampler(config).to(device)
     ema = Ema(network, config.upsampler_ema).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.upsampler_rate, weight_decay=1e-3)
 
     def step(number: int) -> dict[str, Tensor]:
-        coarse, fine = train.draw(config.upsampler_batch, _CUT)
+        coarse, fine, _ = train.draw(config.upsampler_batch, CUT)
         both = jittered(torch.cat([coarse, fine], dim=-1), config)
         coarse, fine = both[..., : coarse.shape[-1]], both[..., coarse.shape[-1] :]
-        left = fine - network.expected(coarse)
-        waveform = left.abs().mean() + left.diff(dim=-1).abs().mean() + left.square().mean(dim=(1, 2)).sqrt().mean()
-        grain, levels, scores, active = _grain_loss(network, coarse, left.detach())
-        loss = waveform + config.upsampler_grain_weight * grain
+        features = network.features(coarse)
+        left = fine - network.expected(coarse, features)
+        waveform = waveform_loss(left)
+        basis, left = network.basis(features), left.detach()
+        own = _own_loss(basis, left)
+        rest = without_own_way(basis, left, own_weights(basis, left)).detach()
+        grain = _grain_loss(network, coarse, features, rest)
+        loss = waveform + _OWN_WEIGHT * own + config.upsampler_grain_weight * grain
         descend(optimizer, network.parameters(), loss)
         ema.update(network, number)
-        cast("Upsampler", ema.average).grain.observe(levels, scores, active, _STATISTICS_RATE)
-        return {"waveform": waveform.detach(), "grain": grain.detach(), "levels": levels.square().mean()}
+        return {"waveform": waveform.detach(), "own": own.detach(), "grain": grain.detach()}
 
-    return Stage(
-        "upsampler",
-        config,
-        {"upsampler": network, "average": ema},
-        {"main": optimizer},
-        config.upsampler_steps,
-        step,
-        _evaluation(cast("Upsampler", ema.average), validation),
-        evaluate_every=1000,
-    )
+    networks = {"upsampler": network, "average": ema}
+    evaluate = held_out_figures_of(cast("Upsampler", ema.average), validation)
+    steps = config.upsampler_steps
+    return Stage("upsampler", config, networks, {"main": optimizer}, steps, step, evaluate, evaluate_every=1000)
 
 
-def _grain_loss(network: Upsampler, coarse: Tensor, left: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Negative logarithm of the likelihood of what is left, per coefficient; levels, scores and activity likewise."""
-    grain = network.grain
-    logs = grain.log_gains(coarse)
-    gains = grain.in_bands(logs)
-    ratios = grain.coefficients(left).square() * torch.exp(-2 * gains)
-    active = grain.activity(logs).detach()
-    levels = grain.levels(ratios, active)
-    shift = grain.in_bands(levels)
-    likelihood = gains + 0.5 * shift + 0.5 * ratios * torch.exp(-shift)
-    scores = ratios.sqrt() * torch.exp(-0.5 * shift) * grain.coefficients(left).sign()
-    loss = likelihood.mean() + levels.square().mean()
-    return loss, levels.detach(), scores.detach(), active
+def waveform_loss(left: Tensor) -> Tensor:
+    """Of what is left of signals (mV): mean size, slope, and root mean square by record."""
+    return left.abs().mean() + left.diff(dim=-1).abs().mean() + left.square().mean(dim=(1, 2)).sqrt().mean()
 
 
-def _evaluation(network: Upsampler, validation: RatePairs) -> Callable[[], dict[str, float]]:
-    """On held-out records: RMSE (µV) around R peaks of interpolation, without and with grain; power in bands."""
+def _own_loss(basis: Tensor, left: Tensor) -> Tensor:
+    """What shapes leave of one half of a cut, with the weights that fit the other best: waveform and slope."""
+    halves = [slice(None, CUT // 2), slice(CUT // 2, None)]
+    losses = []
+    for known, asked in (halves, halves[::-1]):
+        weights = own_weights(basis[..., known], left[..., known])
+        rest = without_own_way(basis[..., asked], left[..., asked], weights)
+        losses += [signals.square().mean(dim=-1).sqrt().mean() for signals in (rest, rest.diff(dim=-1))]
+    return torch.stack(losses).sum()
+
+
+def _grain_loss(network: Upsampler, coarse: Tensor, features: Tensor, rest: Tensor) -> Tensor:
+    """Negative logarithm of the likelihood of the rest, per coefficient; one that is far too loud counts no further."""
+    logs = network.grain.log_gains(coarse, features)
+    ratios = network.grain.coefficients(rest).square() * torch.exp(-2 * logs)
+    return (logs + 0.5 * ratios.clamp(max=_LOUDEST)).mean()
+
+
+def held_out_figures_of(network: Upsampler, validation: RatePairs) -> Callable[[], dict[str, float]]:
+    """On held-out records at 500 Hz: RMSE (µV) near R peaks of interpolated, expected and drawn; power in bands."""
 
     @torch.no_grad()
     def evaluate() -> dict[str, float]:
-        network.grain.settle()
-        coarse, fine = validation.whole(range(min(len(validation), _EVALUATED)))
+        coarse, fine, near = validation.whole(range(min(len(validation), _EVALUATED)))
         noise = torch.randn(len(coarse), *noise_shape(coarse.shape[-1]), device=coarse.device)
-        near = around_beats(fine)
-        expected, grain = network.expected(coarse), network.grain(coarse, noise)
-        made = {"interpolated": network.interpolated(coarse), "expected": expected, "": expected + grain}
+        made = {
+            "interpolated": network.interpolated(coarse),
+            "expected": network.expected(coarse, network.features(coarse)),
+            "": stepped(network.sampled(coarse, noise)),
+        }
         figures = {
-            f"val_qrs_rmse_{name}".rstrip("_"): 1000 * float((signals - fine)[near].square().mean().sqrt())
+            f"val_qrs_rmse_{name}".rstrip("_"): 1000 * float(near_error(signals, fine, near).sqrt())
             for name, signals in made.items()
         }
+        drawn, real = splined(made[""]), splined(fine)
         for low, high in ((40, 60), (60, 100), (100, 150), (150, 250)):
-            figures[f"power_{low}_{high}"] = band_power(made[""], low, high) / band_power(fine, low, high)
+            figures[f"power_{low}_{high}"] = band_power(drawn, low, high) / band_power(real, low, high)
         return {name: round(value, 3) for name, value in figures.items()}
 
     return evaluate
 
 
-def around_beats(signals: Tensor) -> Tensor:
-    """Which samples at 500 Hz lie within 50 ms of an R peak; bool, of the signals' shape."""
-    near = torch.zeros(signals.shape, dtype=torch.bool, device=signals.device)
-    half = int(_HALF_WINDOW_S * _RATE)
-    for row, beats in zip(near, detect_beats(signals.cpu().numpy(), float(_RATE))):
-        for beat in beats:
-            centre = round(float(beat) * _RATE)
-            row[:, max(0, centre - half) : centre + half + 1] = True
-    return near
+def near_error(made: Tensor, real: Tensor, near: Tensor) -> Tensor:
+    """Mean squared difference of signals (n, 8, samples) over samples near R peaks, (n, samples)."""
+    weight = near[:, None].float()
+    return ((made - real).square() * weight).sum() / (weight.sum() * made.shape[1]).clamp(min=1)
 
 
 def band_power(signals: Tensor, low: float, high: float) -> float:
     """Power between two frequencies of signals at 500 Hz, under a Hann window."""
     window = torch.hann_window(signals.shape[-1], device=signals.device)
     power = torch.fft.rfft(signals * window).abs().square()
-    frequency = torch.fft.rfftfreq(signals.shape[-1], 1 / _RATE, device=signals.device)
+    frequency = torch.fft.rfftfreq(signals.shape[-1], 1 / FINE_RATE, device=signals.device)
     return float(power[..., (frequency >= low) & (frequency < high)].sum())

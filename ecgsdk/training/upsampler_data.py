@@ -1,4 +1,4 @@
-"""Pairs for the upsampler: real ECGs at 500 Hz, and what PTB-XL's own way makes of them at 100 Hz."""
+"""Pairs for the upsampler: real ECGs as recorded, at 400 Hz, and what PTB-XL's own way makes of them at 100 Hz."""
 
 from __future__ import annotations
 
@@ -14,75 +14,77 @@ from ecgsdk.errors import TrainingError
 from ecgsdk.leads import to_eight
 from ecgsdk.soundness import fit_for_training
 from ecgsdk.training.data import TRAINING_FOLDS, VALIDATION_FOLD
-from ecgsdk.training.upsampler_network import DELAY, FACTOR
+from ecgsdk.training.upsampler_rates import FINE_RATE, MARGIN, RECORDED_RATE, STEP_MV, decimated, recorded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["MARGIN", "RatePairs", "decimated", "prepare_upsampler", "source_filter"]
+__all__ = ["RatePairs", "beats_file", "prepare_upsampler", "samples_near_beats", "signals_file"]
 
-MARGIN = 110
-"""Samples at 500 Hz before and behind a record that its 100 Hz version takes in."""
-
-_RATE = 500
-_CUTOFF_HZ = 44.58
-_HALF_WIDTH = 108.0
-_SHAPE = 6.7
-
-
-def source_filter() -> Tensor:
-    """The filter by which PTB-XL's records100 come from its records500, 221 taps at 500 Hz.
-
-    A sinc under a Kaiser window: whole up to 40 Hz, half at 44.6 Hz, nothing from 50 Hz on. Its four numbers are fitted
-    to the filter that least squares find between the two versions of 434 records; it gives records100 with a root mean
-    square error of 0.33 µV, where rounding to 1 µV alone makes 0.29.
-    """
-    times = np.arange(-MARGIN, MARGIN + 1) - DELAY
-    window = np.i0(_SHAPE * np.sqrt(np.clip(1 - (times / _HALF_WIDTH) ** 2, 0, 1))) * (abs(times) < _HALF_WIDTH)
-    taps = np.sinc(2 * _CUTOFF_HZ / _RATE * times) * window
-    return torch.tensor(taps / taps.sum(), dtype=torch.float32)
-
-
-def decimated(signals: Tensor) -> Tensor:
-    """Signals at 500 Hz with a margin on both sides, (n, leads, samples + 220) → (n, leads, samples / 5) at 100 Hz."""
-    flat = signals.flatten(0, 1)[:, None]
-    kernel = source_filter().to(signals.device)[None, None]
-    return F.conv1d(flat, kernel, stride=FACTOR)[:, 0].unflatten(0, signals.shape[:2])
+_HALF_WINDOW_S = 0.05
 
 
 class RatePairs:
-    """A prepared file, int16 µV of shape (n, 8, samples) at 500 Hz, read from disk as records are drawn."""
+    """Prepared files, read from disk as records are drawn.
 
-    def __init__(self, path: Path, device: torch.device) -> None:
-        try:
-            self.signals = np.load(path, mmap_mode="r")
-        except FileNotFoundError:
-            raise TrainingError(f"{path} is missing; name the PTB-XL folder, so that it can be prepared") from None
-        except (OSError, ValueError, EOFError) as error:
-            raise TrainingError(f"{path} is damaged ({error}); delete it and run the stage again") from None
+    Attributes:
+        signals: int16 steps of 5 µV at 400 Hz, (n, 8, samples).
+        near: which samples lie near R peaks, (n, samples).
+    """
+
+    def __init__(self, folder: Path, part: str, device: torch.device) -> None:
+        self.signals = _opened(signals_file(folder, part))
+        self.near = _opened(beats_file(folder, part))
         self.device = device
 
     def __len__(self) -> int:
         return len(self.signals)
 
-    def draw(self, n: int, samples: int) -> tuple[Tensor, Tensor]:
-        """Random cuts at 100 Hz and at 500 Hz, (n, 8, samples / 5) and (n, 8, samples) in mV, at any phase."""
+    def draw(self, n: int, samples: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Random cuts: at 100 Hz, (n, 8, samples / 4), and 400 Hz, (n, 8, samples), in mV; near R peaks, (n, samples).
+
+        They begin at any sample at 400 Hz.
+        """
         records = torch.randint(len(self), (n,)).tolist()
         starts = torch.randint(self.signals.shape[2] - samples - 2 * MARGIN + 1, (n,)).tolist()
-        return self._pairs([self.signals[r, :, s : s + samples + 2 * MARGIN] for r, s in zip(records, starts)])
+        cuts = [self.signals[r, :, s : s + samples + 2 * MARGIN] for r, s in zip(records, starts)]
+        near = [self.near[r, s + MARGIN : s + MARGIN + samples] for r, s in zip(records, starts)]
+        edged = self._millivolts(np.stack(cuts))
+        return _rounded(decimated(edged)), edged[..., MARGIN:-MARGIN], torch.from_numpy(np.stack(near)).to(self.device)
 
-    def whole(self, records: range) -> tuple[Tensor, Tensor]:
-        """Records as a whole but for their margins, in the same form as `draw` gives."""
-        length = (self.signals.shape[2] - 2 * MARGIN) // (4 * FACTOR) * 4 * FACTOR + 2 * MARGIN
-        return self._pairs([self.signals[r, :, :length] for r in records])
+    def whole(self, records: range) -> tuple[Tensor, Tensor, Tensor]:
+        """Records as a whole, in the same form as `draw` gives; beyond their edges they stand still."""
+        rows = slice(records.start, records.stop)
+        fine = self._millivolts(self.signals[rows])
+        near = torch.from_numpy(np.array(self.near[rows])).to(self.device)
+        return _rounded(decimated(F.pad(fine, (MARGIN, MARGIN), mode="replicate"))), fine, near
 
-    def _pairs(self, cuts: list[np.ndarray]) -> tuple[Tensor, Tensor]:
-        fine = torch.from_numpy(np.stack(cuts)).to(self.device).float() / 1000
-        return decimated(fine), fine[..., MARGIN:-MARGIN]
+    def _millivolts(self, steps: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.array(steps)).to(self.device).float() * STEP_MV
+
+
+def signals_file(folder: Path, part: str) -> Path:
+    """Where a run's signals at 400 Hz are."""
+    return folder / f"upsampler_{part}_400.npy"
+
+
+def beats_file(folder: Path, part: str) -> Path:
+    """Where it is told which of their samples lie near R peaks."""
+    return folder / f"upsampler_{part}_beats.npy"
+
+
+def samples_near_beats(signals: np.ndarray, rate: float) -> np.ndarray:
+    """Which samples lie within 50 ms of an R peak; bool, (n, samples)."""
+    near = np.zeros((len(signals), signals.shape[2]), dtype=bool)
+    for row, beats in zip(near, detect_beats(signals, rate)):
+        for beat in beats:
+            first, last = (round((float(beat) + side) * rate) for side in (-_HALF_WINDOW_S, _HALF_WINDOW_S))
+            row[max(0, first) : last + 1] = True
+    return near
 
 
 def prepare_upsampler(ptbxl: Path, folder: Path, *, quiet: bool = True) -> None:
-    """Writes `upsampler_train.npy` (folds 1 to 8) and `upsampler_validation.npy` (fold 9) from PTB-XL's records500.
+    """Writes signals and beats of folds 1 to 8 (`train`) and of fold 9 (`validation`) from PTB-XL's records500.
 
     The same records are left out as from the other stages' data. One batch is in memory at a time.
 
@@ -95,17 +97,34 @@ def prepare_upsampler(ptbxl: Path, folder: Path, *, quiet: bool = True) -> None:
     from ecgsdk.readers.ptbxl import read_ptbxl
 
     for name, folds in (("train", TRAINING_FOLDS), ("validation", (VALIDATION_FOLD,))):
-        source = read_ptbxl(ptbxl, sampling_rate=_RATE, folds=folds)
-        part, kept = folder / f"upsampler_{name}.part", 0
+        source = read_ptbxl(ptbxl, sampling_rate=FINE_RATE, folds=folds)
+        part, near = folder / f"upsampler_{name}.part", []
         with part.open("wb") as file:
             for batch in tqdm(source.batches(64), total=-(-len(source) // 64), desc=f"prepare {name}", disable=quiet):
                 eight = to_eight(batch.signals)
-                keep = fit_for_training(eight, detect_beats(eight, batch.sampling_rate))
-                file.write(np.rint(eight[keep] * 1000).astype("<i2").tobytes())
-                kept += int(keep.sum())
-        if not kept:
+                fine = eight[fit_for_training(eight, detect_beats(eight, batch.sampling_rate))]
+                file.write(recorded(fine).astype("<i2").tobytes())
+                near.append(samples_near_beats(fine, FINE_RATE)[:, :: FINE_RATE // 100].repeat(4, axis=1))
+        beats = np.concatenate(near) if near else np.zeros((0, 0), dtype=bool)
+        if not len(beats):
             raise TrainingError(f"{ptbxl} has no 500 Hz record to learn from in folds {folds}; name a whole PTB-XL")
-        _with_header(part, folder / f"upsampler_{name}.npy", (kept, *eight.shape[1:]))
+        np.save(beats_file(folder, name), beats)
+        samples = eight.shape[2] * RECORDED_RATE // FINE_RATE
+        _with_header(part, signals_file(folder, name), (len(beats), eight.shape[1], samples))
+
+
+def _rounded(signals: Tensor) -> Tensor:
+    """Signals in steps of 1 µV, as records100 hold them."""
+    return (signals * 1000).round() / 1000
+
+
+def _opened(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r")
+    except FileNotFoundError:
+        raise TrainingError(f"{path} is missing; name the PTB-XL folder, so that it can be prepared") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise TrainingError(f"{path} is damaged ({error}); delete it and run the stage again") from None
 
 
 def _with_header(part: Path, target: Path, shape: tuple[int, ...]) -> None:

@@ -17,8 +17,8 @@ __all__ = ["LARGEST", "quantise"]
 LARGEST = 32767
 """Largest magnitude written: −32768 marks an invalid sample in WFDB."""
 
-# Records at a time: their floats stay in the cache, and take little memory at high sampling rates.
-_AT_ONCE = 8
+# Samples of a lead at a time, of several records: their floats stay in the cache.
+_SAMPLES_AT_ONCE = 8000
 
 
 def quantise(
@@ -47,8 +47,9 @@ def quantise(
         WriteError: a sample is beyond ±32767 units.
     """
     quantised = np.empty(signals.shape, dtype=np.int16)
-    for first in range(0, len(signals), _AT_ONCE):
-        some = slice(first, first + _AT_ONCE)
+    at_once = max(1, _SAMPLES_AT_ONCE // max(1, signals.shape[2]))
+    for first in range(0, len(signals), at_once):
+        some = slice(first, first + at_once)
         units = _units(signals[some], millivolts_per_unit, derive_leads=derive_leads)
         if units.size and not (units.min() >= -LARGEST and units.max() <= LARGEST):
             names = range(len(signals)) if identifiers is None else identifiers
