@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     Session = onnxruntime.InferenceSession
     Binding = onnxruntime.IOBinding
-    DeviceValue = onnxruntime.OrtValue
-    Binding = onnxruntime.IOBinding
     DeviceArray = onnxruntime.OrtValue
 
 __all__ = ["DEVICES", "available_cores", "open_session", "session_device"]
