@@ -54,7 +54,7 @@ class FakeGenerator:
         settings = (seed, steps or 4, guidance or 1.0)
         return Provenance(self.card.name, "ab12", ecgsdk.__version__, *settings, accompanied=accompanied)
 
-    def generate(self, cohort, n, *, seed, start, batch_size, **rest):
+    def generate(self, cohort, n, *, seed, start, batch_size=32, **rest):
         self.asked.update(seed=seed, start=start, n=n, batch_size=batch_size, **rest)
         for first in range(start, start + n, batch_size):
             indices = range(first, min(first + batch_size, start + n))

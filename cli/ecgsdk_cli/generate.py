@@ -67,7 +67,7 @@ class _Options:
     quality: str | None
     steps: int | None
     guidance: float | None
-    batch_size: int
+    batch_size: int | None
     force: bool
     quiet: bool
     as_json: bool
@@ -118,16 +118,14 @@ class _Options:
     help="A model of `ecgsdk models`, a model folder or a plugin's generator; default: ours.",
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="Threads on the CPU; default: one a core.")
+@click.option("--threads", type=click.IntRange(min=1), help="Default: one a core.")
 @quality_option
 @click.option("--steps", type=click.IntRange(1, 10_000), help="Flow evaluations, in place of a quality.")
 @click.option("--guidance", type=click.FloatRange(0, 100), help="Guidance weight, 1 is none; default: the model's.")
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
-    default=32,
-    show_default=True,
-    help="Records at a time: a matter of memory and speed, the records are the same.",
+    help="Records at a time: a matter of memory and speed, the records are the same; default: the generator's.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 @click.option("--quiet", is_flag=True, help="Neither progress nor summary.")
@@ -226,7 +224,7 @@ def _write(
         sampling_rate=rate,
         steps=asked.steps,
         guidance=asked.guidance,
-        batch_size=asked.batch_size,
+        **({} if asked.batch_size is None else {"batch_size": asked.batch_size}),
         **asked.only_where_known,
     )
     writer = ecgsdk.open_writer(
