@@ -188,6 +188,7 @@ def host(run: Run) -> Figures:
     generator, found = run.generator, {}
     cohort, provenance = ecgsdk.Cohort.from_groups(GROUPS), generator.provenance(seed=0)
     card, indices = generator.card, range(_HOST_RECORDS)
+    beat_grid = card.latent_shape[1], card.latent_seconds or card.seconds
 
     def each(name: str, work: Callable[[slice], Any], n: int = _HOST_RECORDS) -> list[Any]:
         began = time.process_time()
@@ -203,7 +204,7 @@ def host(run: Run) -> Figures:
     beats = np.concatenate(
         each("beats_and_rhythm", lambda part: generator._beats(drawn[part], rows[part], indices[part], 0))
     )
-    each("beat_channels", lambda part: encode_beats(beats[part], card.latent_shape[1], card.seconds))
+    each("beat_channels", lambda part: encode_beats(beats[part], *beat_grid))
     each("flow_noise", lambda part: noise(0, indices[part], Stream.LATENT, card.latent_shape))
     each("decoder_noise", lambda part: noise(0, indices[part], Stream.DECODER, card.decoder_noise_shape))
     eight = np.random.default_rng(0).standard_normal((_HOST_RECORDS, 8, 1000), dtype=np.float32)

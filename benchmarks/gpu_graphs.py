@@ -32,6 +32,7 @@ __all__ = ["GRAPHS", "alone", "kernels", "operations", "placed", "variants"]
 GRAPHS = ("rhythm", "distilled", "decoder", "upsampler")
 _INTERVALS = 24
 _UPSAMPLED_AT_MOST = 256  # its inner signals are long, and many
+_KINDS = {"tensor(int64)": np.int64, "tensor(float)": np.float32}
 _VARIANTS: dict[str, dict[str, Any]] = {
     "heuristic": {"use_tf32": 0, "cudnn_conv_algo_search": "HEURISTIC"},
     "default_algorithm": {"use_tf32": 0, "cudnn_conv_algo_search": "DEFAULT"},
@@ -76,7 +77,8 @@ def inputs(session: Any, n: int) -> dict[str, np.ndarray]:
     """Numbers of no meaning for a graph, for `n` records."""
     draw, sizes = np.random.default_rng(0), {"records": n, "intervals": _INTERVALS}
     shapes = {given.name: [sizes.get(axis, axis) for axis in given.shape] for given in session.get_inputs()}
-    return {name: draw.random(shape, dtype=np.float32) for name, shape in shapes.items()}
+    kinds = {given.name: _KINDS[given.type] for given in session.get_inputs()}
+    return {name: draw.random(shape).astype(kinds[name]) for name, shape in shapes.items()}
 
 
 def alone(name: str, graph: bytes, device: str, sizes: list[int]) -> dict[str, dict[str, float]]:

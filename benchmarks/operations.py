@@ -84,7 +84,8 @@ def _shapes_found(model: Any) -> dict[str, list[int]]:
     names = [name for node in model.graph.node for name in node.output if name not in known]
     model.graph.output.extend([onnx.helper.make_empty_tensor_value_info(name) for name in names])
     session = open_session(model.SerializeToString(), device="cpu")
-    feed = {given.name: np.zeros(given.shape, np.float32) for given in session.get_inputs()}
+    kinds = {"tensor(int64)": np.int64, "tensor(float)": np.float32}
+    feed = {given.name: np.zeros(given.shape, kinds[given.type]) for given in session.get_inputs()}
     values = session.run(None, feed)
     return {output.name: list(value.shape) for output, value in zip(session.get_outputs(), values)}
 

@@ -68,6 +68,8 @@ class Card(_Facts):
         high_quality_steps: of `--quality high`; None: as many as by default.
         latent_shape: channels and time steps of a latent signal.
         decoder_noise_shape: channels and time steps of the decoder's noise.
+        latent_seconds: what the latent signal stands for, where that is more than `seconds`: a record is cut out of it
+            from a sample drawn at random. None: no more.
         heart_rate, age: spans that can be asked for, bpm and years.
         histograms: for "all" and for each statement, counts of training records by heart rate, RR variation, age and
             sex, cells under five records emptied; what is not asked for is drawn from those of the most telling
@@ -89,6 +91,12 @@ class Card(_Facts):
     histograms: Mapping[str, Any]
     high_quality_steps: int | None = None
     accompanying: Mapping[str, list[float]] | None = None
+    latent_seconds: float | None = None
+
+    @property
+    def spare_samples(self) -> int:
+        """Samples at the decoder's rate by which the latent signal is longer than a record."""
+        return round(((self.latent_seconds or self.seconds) - self.seconds) * self.decoder_rate)
 
     @property
     def decoder_rate(self) -> float:
@@ -213,8 +221,11 @@ def _check_generator(values: dict[str, Any]) -> None:
     _check_rates(values)
     double = dict.fromkeys(("latent_shape", "decoder_noise_shape", "heart_rate", "age"), 2)
     _check_numbers(values, single | double)
-    if values.get("high_quality_steps") is not None:
-        _check_numbers(values, {"high_quality_steps": 1})
+    for name in ("high_quality_steps", "latent_seconds"):
+        if values.get(name) is not None:
+            _check_numbers(values, {name: 1})
+    if (values.get("latent_seconds") or values["seconds"]) < values["seconds"]:
+        raise ValueError(f"latent_seconds is {values['latent_seconds']!r}, less than seconds")
     _check_text(values, ("rhythm", "flow", "decoder", *({"distilled", "upsampler"} & set(values["graphs"]))))
     histograms = values["histograms"]
     cells = {name: len(edges) - 1 for name, edges in histograms["edges"].items()} | {"sex": 2}

@@ -20,6 +20,7 @@ __all__ = [
     "draw_condition",
     "draw_rr_variation",
     "noise",
+    "offsets",
     "random_stream",
     "relative_entropy",
     "smoothed",
@@ -42,6 +43,7 @@ class Stream(IntEnum):
     SYNTHESISER = 4
     ACCOMPANYING = 5
     UPSAMPLER = 6
+    CUT = 7
 
 
 def random_stream(seed: int, record: int, purpose: Stream) -> np.random.Generator:
@@ -80,6 +82,12 @@ def noise(seed: int, records: Sequence[int], purpose: Stream, shape: tuple[int, 
     for row, record in zip(drawn, records):
         streams.of(record).standard_normal(dtype=np.float32, out=row)
     return drawn
+
+
+def offsets(seed: int, records: Sequence[int], below: int) -> np.ndarray:
+    """A sample from which each record is cut, 0 to `below` − 1; int64, shape (n,)."""
+    streams = RandomStreams(seed, Stream.CUT)
+    return np.array([streams.of(record).random() * below for record in records]).astype(np.int64)
 
 
 def draw_condition(

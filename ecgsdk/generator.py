@@ -11,7 +11,7 @@ import numpy as np
 from ecgsdk.accompanying import Accompaniment
 from ecgsdk.batch import ECGBatch, Provenance
 from ecgsdk.binding import run_into, run_kept
-from ecgsdk.drawing import RandomStreams, Stream, draw_condition, draw_rr_variation, noise
+from ecgsdk.drawing import RandomStreams, Stream, draw_condition, draw_rr_variation, noise, offsets
 from ecgsdk.encoding import encode_beats, encode_conditions, encode_variation
 from ecgsdk.errors import ConditionError, ModelError, PluginError
 from ecgsdk.flow import guided, integrate
@@ -306,20 +306,24 @@ class Generator:
         return signals
 
     def _drawn(self, conditions: Sequence[Condition], indices: range, seed: int) -> Sequence[np.ndarray]:
-        """What the networks are given of some records: conditions, beats, the flow's and the decoder's noise."""
-        condition = encode_conditions(conditions, self.card.statements)
-        beats = self._beats(conditions, condition, indices, seed)
-        channels = encode_beats(beats, self.card.latent_shape[1], self.card.seconds)
-        start = noise(seed, indices, Stream.LATENT, self.card.latent_shape)
-        grain = noise(seed, indices, Stream.DECODER, self.card.decoder_noise_shape)
-        return condition, channels, start, grain
+        """What the networks are given of some records: conditions, beats, the flow's and the decoder's noise, and the
+        sample from which each is cut.
+        """
+        card = self.card
+        condition = encode_conditions(conditions, card.statements)
+        offset = offsets(seed, indices, card.spare_samples)
+        beats = self._beats(conditions, condition, indices, seed) + offset[:, None] / card.decoder_rate
+        channels = encode_beats(beats, card.latent_shape[1], card.latent_seconds or card.seconds)
+        start = noise(seed, indices, Stream.LATENT, card.latent_shape)
+        grain = noise(seed, indices, Stream.DECODER, card.decoder_noise_shape)
+        return condition, channels, start, grain, offset
 
     def _eight(self, inputs: Sequence[np.ndarray], indices: range, provenance: Provenance, rate: float) -> np.ndarray:
         """Leads I, II and V1–V6 of the records that a session runs at a time."""
-        condition, beats, start, grain = inputs
+        condition, beats, start, grain, offset = inputs
         steps, guidance = cast("int", provenance.steps), cast("float", provenance.guidance)
         latents = self.integrate(guided(self._flow_for(steps), condition, beats, guidance), start, steps)
-        given = {"latents": latents, "noise": grain}
+        given = {"latents": latents, "noise": grain} | ({"offset": offset} if self.card.spare_samples else {})
         if rate != self.card.decoder_rate:
             decoded = run_kept(self._decoder, given)
             return self._upsampling.upsampled(decoded, provenance.seed, indices, rate)

@@ -14,7 +14,7 @@ torch.set_num_threads(1)  # the networks here are tiny: threads would only wait 
 
 from ecgsdk.training.fusing import fused  # noqa: E402
 from ecgsdk.training.graphs import export_graph  # noqa: E402
-from ecgsdk.training.networks import Decoder, Encoder, Flow, Rhythm  # noqa: E402
+from ecgsdk.training.networks import TOKEN, Cut, CutDecoder, Decoder, Encoder, Flow, Rhythm  # noqa: E402
 from ecgsdk.training.rhythm_graph import DrawnIntervals, export_rhythm  # noqa: E402
 
 
@@ -49,6 +49,26 @@ def test_the_fused_decoder_is_the_decoder(blocks):
     inputs = torch.randn(3, 4, 25), torch.randn(3, 3, 50)
     with torch.no_grad():
         assert standard_deviations(fused(decoder, 25)(*inputs), decoder(*inputs)) < 1e-5
+
+
+def test_the_fused_decoder_is_cut_as_the_decoder_is():
+    torch.manual_seed(2)
+    decoder = CutDecoder(
+        trained(Decoder((8, 16), latent_channels=4, blocks=1, noise_channels=3)), trained(Cut(24 * TOKEN))
+    )
+    inputs = torch.randn(3, 4, 25), torch.randn(3, 3, 50), torch.tensor([0, 3, 7])
+    with torch.no_grad():
+        assert standard_deviations(fused(decoder, 25)(*inputs), decoder(*inputs)) < 1e-5
+
+
+def test_a_cut_begins_where_it_is_told_and_changes_the_ends_alone():
+    signals = torch.arange(1008.0).repeat(2, 8, 1)
+    cut = Cut(1000)
+    assert cut(signals, torch.tensor([0, 7]))[:, 3, [0, 999]].tolist() == [[0, 999], [7, 1006]]
+    changed = trained(cut)(signals, torch.tensor([0, 7]))
+    kept = slice(Cut.ENDS, 1000 - Cut.ENDS)
+    assert changed[1, 0, kept].tolist() == signals[0, 0, 7:][kept].tolist()
+    assert (changed[..., : Cut.ENDS] != signals[..., : Cut.ENDS]).any()
 
 
 def test_other_networks_have_no_fused_form():

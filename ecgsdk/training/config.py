@@ -67,6 +67,7 @@ class TrainConfig:
     tuning_rate: float = 2e-4
     tuning_copies: float = 0.2
     tuning_adversarial: float = 0.4
+    tuning_evenness: float = 10.0
     tuning_penalty: float = 0.3
     tuning_ema: float = 0.998
 

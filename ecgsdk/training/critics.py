@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from ecgsdk.encoding import BEAT_CHANNELS
 from ecgsdk.training.losses import Discriminators, low_pass
+from ecgsdk.training.networks import TOKEN
 
-__all__ = ["Critics", "Given", "beat_windows"]
+__all__ = ["Critics", "Given", "TokenCritic", "beat_windows", "token_powers"]
 
 _LEVELS_COUNT = 3
 _SPREAD_COUNT = 2
@@ -21,6 +22,9 @@ _BEFORE, _AFTER = 28, 36
 _PARTS = ((0, 20), (20, 38), (38, 64))
 _REACH = 4
 _MOST_BEATS_SEEN = 12
+_ORDERS = (1, 2, 3, 4)
+_LEADS_COUNT = 2
+_BANDS_HZ = ((0.5, 5), (5, 20), (20, 45))
 _norm = nn.utils.parametrizations.weight_norm
 
 
@@ -47,7 +51,7 @@ class Given(NamedTuple):
 
 
 class Critics(nn.Module):
-    """All critics of tuning: of stretches and levels, of spectra, of the whole in depth, and of beats side by side."""
+    """All critics of tuning: of stretches and levels, spectra, the whole in depth, beats side by side, and leads."""
 
     def __init__(self, condition: int) -> None:
         super().__init__()
@@ -55,11 +59,13 @@ class Critics(nn.Module):
         self.spectra = Discriminators(24)
         self.depth = DeepCritic(condition)
         self.beats = BeatCritic()
+        self.leads = LeadCritic()
 
     def forward(self, signals: Tensor, given: Given) -> list[list[Tensor]]:
         """Verdicts on (n, 8, samples) in mV as the losses take them: the last of each list."""
         stretches = self.stretches(signals, given.condition, given.beats)
-        return [*stretches, *self.spectra(signals), *self.depth(signals, given.condition), *self.beats(signals, given)]
+        seen = [*stretches, *self.spectra(signals), *self.depth(signals, given.condition), *self.beats(signals, given)]
+        return [*seen, *self.leads(signals)]
 
 
 class StretchCritic(nn.Module):
@@ -175,6 +181,75 @@ class BeatCritic(nn.Module):
         return [[seen], [record], *_SPREAD_COUNT * [[self.spread(spread)]]]
 
 
+class LeadCritic(nn.Module):
+    """Sees how a record's leads go together in bands: correlations, and eigenvalues of the covariance.
+
+    The least eigenvalues are what each electrode has of its own noise. Its verdict counts twice.
+    """
+
+    def __init__(self, width: int = 128) -> None:
+        super().__init__()
+        self.seen = _perceptron(len(_BANDS_HZ) * (28 + 8), width, width)
+
+    def forward(self, signals: Tensor) -> list[list[Tensor]]:
+        n, leads, samples = signals.shape
+        spectra = torch.fft.rfft(_tapered(signals))
+        covariances = []
+        for low, high in _BANDS_HZ:
+            band = spectra[..., round(low * samples / 100) : round(high * samples / 100)] / samples**0.5
+            covariances.append((band @ band.mH).real)
+        covariance = torch.stack(covariances, dim=1) + 1e-5 * torch.eye(leads, device=signals.device)
+        deviation = covariance.diagonal(dim1=2, dim2=3).sqrt()
+        correlation = covariance / (deviation[..., :, None] * deviation[..., None, :])
+        above = torch.triu_indices(leads, leads, 1, device=signals.device)
+        figures = torch.atanh(0.999 * correlation[:, :, above[0], above[1]]).flatten(1)
+        own = 0.5 * torch.linalg.eigvalsh(covariance).clamp_min(1e-6).log().flatten(1)
+        return _LEADS_COUNT * [[self.seen(torch.cat([figures, own], dim=1))]]
+
+
+class TokenCritic(nn.Module):
+    """Folds a record by the eight samples of a token: in a recording, the eight are alike."""
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([_norm(nn.Conv1d(24, width, 7)), _norm(nn.Conv1d(width, width, 5))])
+        self.found = _perceptron(2 * width * TOKEN, 4 * width, 2 * width)
+
+    def forward(self, signals: Tensor, phase: Tensor) -> list[list[Tensor]]:
+        """One verdict on each record; `phase` is the first sample with which a token begins, in a recording any."""
+        x = _views(signals)
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.2)
+        x = _folded(x.float(), phase)
+        found = torch.cat([x.mean(2), x.abs().add(1e-3).log().mean(2)], dim=1)
+        found = (found - found.mean(-1, keepdim=True)) / found.abs().mean(-1, keepdim=True).add(1e-2)
+        return [[self.found(8 * found.flatten(1))]]
+
+
+def token_powers(signals: Tensor, phase: Tensor) -> Tensor:
+    """Mean logarithm of squared differences at each of a token's eight samples, less the mean over the eight.
+
+    3 µV are added to what is squared, in quadrature.
+
+    Args:
+        signals: (n, leads, samples) in mV.
+        phase: the first sample with which a token begins, (n,).
+
+    Returns:
+        (n, leads · orders, 8), of differences of order 1 to 4. Recordings have 0 in the mean over records.
+    """
+    differences = [signals.float().diff(n=order, dim=-1)[..., : signals.shape[-1] - max(_ORDERS)] for order in _ORDERS]
+    powers = _folded(torch.cat(differences, dim=1).square().add(1e-5).log(), phase).mean(2)
+    return powers - powers.mean(-1, keepdim=True)
+
+
+def _folded(x: Tensor, phase: Tensor) -> Tensor:
+    """(n, channels, time) → (n, channels, whole tokens, 8), from the first sample of a token on."""
+    tokens = x.shape[-1] // TOKEN - 1
+    indices = phase[:, None, None] + torch.arange(tokens * TOKEN, device=x.device)
+    return x.gather(2, indices.expand(-1, x.shape[1], -1)).unflatten(2, (tokens, TOKEN))
+
+
 def beat_windows(signals: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
     """Stretches around beats, 100 Hz, brought to the same place between samples.
 
@@ -239,11 +314,16 @@ def _figures(signals: Tensor, *features: Tensor) -> Tensor:
 def _levels(signals: Tensor) -> Tensor:
     """Logarithm of each lead's power in bands, (n, 8 · bands), of a size near 1."""
     samples = signals.shape[-1]
-    taper = torch.hann_window(samples, device=signals.device)
-    power = torch.fft.rfft((signals - signals.mean(-1, keepdim=True)).float() * taper).abs().square()
+    power = torch.fft.rfft(_tapered(signals)).abs().square()
     edges = [max(1, round(hertz * samples / 100)) for hertz in _EDGES_HZ]
     bands = torch.stack([power[..., low : max(high, low + 1)].sum(-1) for low, high in pairwise(edges)], dim=1)
     return (0.5 * bands.clamp_min(1e-6).log()).flatten(1)
+
+
+def _tapered(signals: Tensor) -> Tensor:
+    """Signals without their mean under a Hann window, float32."""
+    taper = torch.hann_window(signals.shape[-1], device=signals.device)
+    return (signals - signals.mean(-1, keepdim=True)).float() * taper
 
 
 def _power(windows: Tensor, weights: Tensor) -> Tensor:

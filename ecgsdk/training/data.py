@@ -16,6 +16,7 @@ from ecgsdk.errors import TrainingError
 from ecgsdk.leads import to_eight
 from ecgsdk.rhythm import MOST_BEATS
 from ecgsdk.soundness import fit_for_training
+from ecgsdk.training.networks import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -157,7 +158,7 @@ class TrainingData:
     """A prepared file as tensors on the device, with the weights by which records are drawn."""
 
     def __init__(self, prepared: Prepared, config: TrainConfig, device: torch.device) -> None:
-        tokens = config.samples // 8
+        tokens = config.samples // TOKEN
         conditions = encode_conditions(prepared.conditions(config.statements), config.statements)
         beats = encode_beats(prepared.beats, tokens, config.samples / config.sampling_rate)
         self.units = prepared.resolution_uv / 1000
@@ -166,6 +167,7 @@ class TrainingData:
         self.beats = torch.from_numpy(beats).to(device)
         self.times = torch.from_numpy(prepared.beats).to(device)
         self.weights = torch.from_numpy(sampling_weights(prepared.statements, config.rare_power)).to(device)
+        self._beats, self._tokens, self._rate = prepared.beats, tokens, config.sampling_rate
 
     def __len__(self) -> int:
         return len(self.signals)
@@ -173,6 +175,12 @@ class TrainingData:
     def draw(self, n: int) -> torch.Tensor:
         """Indices of `n` records, rarer statements more often."""
         return torch.multinomial(self.weights, n, replacement=True)
+
+    def beats_behind(self, indices: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+        """Beat channels of these records where they begin `offset` samples, (n,), later in signals a token longer."""
+        times = self._beats[indices.cpu()] + offset.cpu().numpy()[:, None] / self._rate
+        tokens = self._tokens + 1
+        return torch.from_numpy(encode_beats(times, tokens, tokens * TOKEN / self._rate)).to(indices.device)
 
     def millivolts(self, indices: torch.Tensor) -> torch.Tensor:
         """Signals of these records, float32 mV, shape (n, 8, samples)."""

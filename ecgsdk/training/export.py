@@ -26,7 +26,7 @@ from ecgsdk.training.flow import build_flow
 from ecgsdk.training.fusing import fused
 from ecgsdk.training.graphs import BATCHES, check_model_folder, export_graph, graph_facts, write_model_folder
 from ecgsdk.training.loop import load_average, load_stage, load_weights
-from ecgsdk.training.networks import Flow, Rhythm
+from ecgsdk.training.networks import TOKEN, Cut, CutDecoder, Flow, Rhythm
 from ecgsdk.training.rhythm import build_rhythm
 from ecgsdk.training.rhythm_graph import export_rhythm
 from ecgsdk.training.train import HISTORY, run_config
@@ -111,8 +111,9 @@ def export(
     config = run_config(folder)
     prepared = load_prepared(folder / "train.npz", config)
     networks, done = _networks(folder, config)
-    graphs = {name: _graph(name, network, config) for name, network in networks.items()}
-    card = _card(target.name, version, description, config, prepared, graph_facts(graphs), steps)
+    tokens = config.samples // TOKEN + isinstance(networks["decoder"], CutDecoder)
+    graphs = {name: _graph(name, network, config, tokens) for name, network in networks.items()}
+    card = _card(target.name, version, description, config, prepared, graph_facts(graphs), steps, tokens)
     card = _with_training(card, folder, config, command, device, done, len(prepared))
     write_model_folder(target, graphs, card)
     return card
@@ -177,25 +178,28 @@ def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], 
         load_average(networks["distilled"], stored["distilled"], "distilled")
         if (folder / "tuned.pt").exists():
             stored["tuned"] = load_stage(folder, "tuned")
-            load_average(tuned_networks(networks), stored["tuned"], "tuned")
+            cut = Cut(config.samples)
+            load_average(tuned_networks(networks | {"cut": cut}), stored["tuned"], "tuned")
+            networks["decoder"] = CutDecoder(decoder, cut)
     return {name: network.eval() for name, network in networks.items()}, {n: s["step"] for n, s in stored.items()}
 
 
-def _inputs(network: nn.Module, n: int, config: TrainConfig) -> dict[str, Tensor]:
-    tokens, width = config.samples // 8, condition_width(config.statements)
+def _inputs(network: nn.Module, n: int, config: TrainConfig, tokens: int) -> dict[str, Tensor]:
+    width = condition_width(config.statements)
     latents = torch.randn(n, config.latent_channels, tokens)
     condition = torch.randn(n, width)
     if isinstance(network, Flow):
         beats = torch.randn(n, BEAT_CHANNELS, tokens)
         return {"latents": latents, "time": torch.rand(n), "condition": condition, "beats": beats}
-    return {"latents": latents, "noise": torch.randn(n, config.decoder_noise, 2 * tokens)}
+    given = {"latents": latents, "noise": torch.randn(n, config.decoder_noise, 2 * tokens)}
+    return given | ({"offset": torch.randint(TOKEN, (n,))} if isinstance(network, CutDecoder) else {})
 
 
-def _graph(name: str, network: nn.Module, config: TrainConfig) -> bytes:
+def _graph(name: str, network: nn.Module, config: TrainConfig, tokens: int) -> bytes:
     if isinstance(network, Rhythm):
         return export_rhythm(network)
-    inputs = [_inputs(network, n, config) for n in BATCHES]
-    form = fused(network, config.samples // 8)
+    inputs = [_inputs(network, n, config, tokens) for n in BATCHES]
+    form = fused(network, tokens)
     is_flow = isinstance(network, Flow)
     output = "velocity" if is_flow else "signals"
     return export_graph(name, network, inputs, [output], form=form, half_weights=is_flow)
@@ -209,8 +213,8 @@ def _card(
     prepared: Prepared,
     graphs: dict[str, dict[str, str]],
     steps: int,
+    tokens: int,
 ) -> Card:
-    tokens = config.samples // 8
     return Card(
         name=name,
         version=version,
@@ -227,6 +231,7 @@ def _card(
         guidance=1.0,
         latent_shape=(config.latent_channels, tokens),
         decoder_noise_shape=(config.decoder_noise, 2 * tokens),
+        latent_seconds=tokens * TOKEN / config.sampling_rate,
         heart_rate=(float(_EDGES["heart_rate"][0]), float(_EDGES["heart_rate"][-1])),
         age=(float(_EDGES["age"][0]), float(_EDGES["age"][-1])),
         histograms=histograms(prepared, config),

@@ -13,14 +13,14 @@ convolutions are one operation, for images only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ecgsdk.training.networks import Attention, Decoder, Flow, FlowBlock, fourier_features
+from ecgsdk.training.networks import Attention, CutDecoder, Decoder, Flow, FlowBlock, fourier_features
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,6 +32,8 @@ def fused(network: nn.Module, tokens: int) -> nn.Module | None:
     """The form of a flow or a decoder for latents of so many time steps; none for other networks."""
     if isinstance(network, Flow):
         return FusedFlow(network, tokens).eval()
+    if isinstance(network, CutDecoder):
+        return CutDecoder(FusedDecoder(cast("Decoder", network.decoder), tokens), network.cut).eval()
     return FusedDecoder(network, tokens).eval() if isinstance(network, Decoder) else None
 
 

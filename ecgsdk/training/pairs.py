@@ -19,6 +19,7 @@ from ecgsdk.rhythm import MOST_BEATS
 from ecgsdk.training.data import sampling_weights
 from ecgsdk.training.flow import build_flow
 from ecgsdk.training.loop import load_average, load_stage
+from ecgsdk.training.networks import TOKEN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,7 +156,7 @@ def _file_of_pairs(
     """One file's pairs, a function of the run's seed and the file's number."""
     stream = np.random.default_rng([config.seed, number])
     condition, beats = _inputs(config, train, stream)
-    shape = (len(condition), config.latent_channels, config.samples // 8)
+    shape = (len(condition), config.latent_channels, config.samples // TOKEN)
     start = stream.standard_normal(shape, dtype=np.float32).astype(np.float16)
     end = np.empty_like(start)
     for first in range(0, len(start), _AT_ONCE):
@@ -193,7 +194,7 @@ def _inputs(config: TrainConfig, train: Prepared, stream: np.random.Generator) -
     )
     conditions = encode_conditions(chosen.conditions(config.statements), config.statements)
     conditions[stream.random(n) < _NO_STATEMENTS, : 1 + len(config.statements)] = 0
-    channels = encode_beats(beats, config.samples // 8, seconds)
+    channels = encode_beats(beats, config.samples // TOKEN, seconds)
     return conditions.astype(np.float16), channels.astype(np.float16)
 
 

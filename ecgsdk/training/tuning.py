@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from ecgsdk.encoding import condition_width
 from ecgsdk.training.autoencoder import build_decoder, decoder_noise, freeze_statistics, jittered, load_encoder
-from ecgsdk.training.critics import Critics, Given
+from ecgsdk.training.critics import Critics, Given, TokenCritic, token_powers
 from ecgsdk.training.distillation import build_distilled, one_step, pair_errors
 from ecgsdk.training.loop import Ema, Stage, descend, load_average, load_stage, mixed_precision
 from ecgsdk.training.losses import decoding_losses, discriminator_loss, gradient_penalty
+from ecgsdk.training.networks import TOKEN, Cut
 from ecgsdk.training.pairs import load_pairs
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["tuned_networks", "tuning_stage"]
 
 _PENALTY_EVERY = 16
+_TOKENS = 0.1
 
 
 def tuning_stage(config: TrainConfig, folder: Path, train: TrainingData, device: torch.device) -> Stage:
@@ -38,12 +40,13 @@ def tuning_stage(config: TrainConfig, folder: Path, train: TrainingData, device:
     pairs = load_pairs(folder, config, device)
     encoder = load_encoder(folder, config, device)
     made_by = _begin(folder, config).to(device)
-    network, decoder = cast("Flow", made_by["distilled"]), cast("Decoder", made_by["decoder"])
+    network, decoder, cut = cast("Flow", made_by["distilled"]), cast("Decoder", made_by["decoder"]), made_by["cut"]
     ema = Ema(made_by, config.tuning_ema).to(device)
-    critics = Critics(condition_width(config.statements)).to(device)
+    critics, tokens = Critics(condition_width(config.statements)).to(device), TokenCritic().to(device)
     optimizers = {
         "main": torch.optim.AdamW(made_by.parameters(), lr=config.tuning_rate, betas=(0.5, 0.99)),
         "critics": torch.optim.AdamW(critics.parameters(), lr=2 * config.tuning_rate, betas=(0.5, 0.99)),
+        "tokens": torch.optim.AdamW(tokens.parameters(), lr=2 * config.tuning_rate, betas=(0.5, 0.99)),
     }
     n, copies = config.tuning_batch, max(1, config.tuning_batch // 4)
 
@@ -58,31 +61,41 @@ def tuning_stage(config: TrainConfig, folder: Path, train: TrainingData, device:
         descend(optimizers["critics"], critics.parameters(), loss + config.tuning_penalty * _PENALTY_EVERY * penalty)
         return {"critics": loss} | ({"penalty": penalty} if penalised else {})
 
+    def evened(latents: Tensor, offset: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """How a token's samples differ: in power, and as their critic sees it, after its step. The decoder's alone."""
+        made = rounded(cut(decoder(latents.detach(), decoder_noise(decoder, latents)), offset))
+        anywhere, phase = torch.randint(TOKEN, (len(real),), device=device), -offset % TOKEN
+        loss = discriminator_loss(tokens(real, anywhere), tokens(made.detach(), phase))
+        descend(optimizers["tokens"], tokens.parameters(), loss)
+        return unevenness(token_powers(made, phase)), -tokens(made, phase)[0][-1].mean()
+
     def step(number: int) -> dict[str, Tensor]:
-        rows = train.draw(n)
+        rows, offset = train.draw(n), torch.randint(TOKEN, (n,), device=device)
         given = Given(train.conditions[rows], train.beats[rows], train.times[rows])
         real = rounded(jittered(train.millivolts(rows), config))
         start, end, *asked = pairs.take(torch.randint(pairs.learned, (n // 2,), device=device))
         with mixed_precision(device):
-            noise = torch.cat([torch.randn(n, *end.shape[1:], device=device), start])
-            condition, beats = (torch.cat(pair) for pair in zip((given.condition, given.beats), asked))
-            latents = one_step(network, noise, condition, beats)
-            known = encoder(real[:copies]).float()
-        error = (latents[n:] - end).square().mean()
-        latents = torch.cat([latents[:n], known + config.latent_noise * torch.randn_like(known)])
-        signals = decoder(latents, decoder_noise(decoder, latents))  # in full: half precision has steps of 4 µV
+            error = (one_step(network, start, *asked) - end).square().mean()
+            noise = torch.randn(n, end.shape[1], end.shape[2] + 1, device=device)
+            latents = one_step(network, noise, given.condition, train.beats_behind(rows, offset))
+            known = encoder(begun_later(real[:copies], offset[:copies])).float()
+        latents = torch.cat([latents, known + config.latent_noise * torch.randn_like(known)])
+        decoded = decoder(latents, decoder_noise(decoder, latents))  # in full: half precision has steps of 4 µV
+        offset = torch.cat([offset, offset[:copies]])
+        signals = cut(decoded, offset)
         copied = torch.stack(decoding_losses(signals[n:], real[:copies])).sum()
         made, of_made = rounded(signals), given.and_then(given.first(copies))
         figures = judged(real, made, given, of_made, number)
         with mixed_precision(device):
             passing = torch.stack([-v[-1].float().mean() for v in critics(made, of_made)]).mean()
-        loss = error + config.tuning_copies * copied + config.tuning_adversarial * passing
-        descend(optimizers["main"], made_by.parameters(), loss)
+        uneven, folded = evened(latents, offset, real)
+        loss = error + config.tuning_copies * copied + config.tuning_adversarial * (passing + _TOKENS * folded)
+        descend(optimizers["main"], made_by.parameters(), loss + config.tuning_evenness * uneven)
         ema.update(made_by, number)
-        figures |= {"error": error, "copied": copied, "passing": passing}
+        figures |= {"error": error, "copied": copied, "passing": passing, "uneven": uneven, "folded": folded}
         return {name: value.detach() for name, value in figures.items()}
 
-    networks = {"made_by": made_by, "average": ema, "critics": critics}
+    networks = {"made_by": made_by, "average": ema, "critics": critics, "tokens": tokens}
     evaluate = pair_errors(cast("Any", ema.average)["distilled"], pairs)
     return Stage("tuned", config, networks, optimizers, config.tuning_steps, step, evaluate, evaluate_every=500)
 
@@ -93,12 +106,27 @@ def _begin(folder: Path, config: TrainConfig) -> nn.ModuleDict:
     for network, stage in zip(networks.values(), ("distilled", "adversarial")):
         load_average(network, load_stage(folder, stage), stage)
     freeze_statistics(cast("Decoder", networks["decoder"]))
-    return tuned_networks(networks)
+    return tuned_networks(networks | {"cut": Cut(config.samples)})
 
 
 def tuned_networks(networks: Mapping[str, nn.Module]) -> nn.ModuleDict:
     """Those of a generator's networks that tuning changes."""
-    return nn.ModuleDict({name: networks[name] for name in ("distilled", "decoder")})
+    return nn.ModuleDict({name: networks[name] for name in ("distilled", "decoder", "cut")})
+
+
+def begun_later(signals: Tensor, offset: Tensor) -> Tensor:
+    """Signals (n, leads, samples) that begin `offset` samples later, (n,), in ones a token longer that stand still."""
+    samples = signals.shape[-1]
+    times = torch.arange(samples + TOKEN, device=signals.device) - offset[:, None]
+    return signals.gather(2, times.clamp(0, samples - 1)[:, None].expand(-1, signals.shape[1], -1))
+
+
+def unevenness(powers: Tensor) -> Tensor:
+    """How far a batch's powers (n, …) are from 0 in the mean over records: the mean product of two halves' means.
+
+    Their squares would count the batch's scatter, too.
+    """
+    return (powers[::2].mean(0) * powers[1::2].mean(0)).mean()
 
 
 def rounded(signals: Tensor) -> Tensor:
