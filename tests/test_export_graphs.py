@@ -12,9 +12,10 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 torch.set_num_threads(1)  # the networks here are tiny: threads would only wait for each other
 
+from ecgsdk.training.cut import Cut, CutDecoder  # noqa: E402
 from ecgsdk.training.fusing import fused  # noqa: E402
 from ecgsdk.training.graphs import export_graph  # noqa: E402
-from ecgsdk.training.networks import TOKEN, Cut, CutDecoder, Decoder, Encoder, Flow, Rhythm  # noqa: E402
+from ecgsdk.training.networks import TOKEN, Decoder, Encoder, Flow, Rhythm  # noqa: E402
 from ecgsdk.training.rhythm_graph import DrawnIntervals, export_rhythm  # noqa: E402
 
 

@@ -20,13 +20,14 @@ from ecgsdk.encoding import BEAT_CHANNELS, condition_width
 from ecgsdk.leads import LEADS
 from ecgsdk.training.accompanying import accompanying
 from ecgsdk.training.autoencoder import build_decoder
+from ecgsdk.training.cut import Cut, CutDecoder
 from ecgsdk.training.data import TRAINING_FOLDS, load_prepared
 from ecgsdk.training.distillation import build_distilled
 from ecgsdk.training.flow import build_flow
 from ecgsdk.training.fusing import fused
 from ecgsdk.training.graphs import BATCHES, check_model_folder, export_graph, graph_facts, write_model_folder
 from ecgsdk.training.loop import load_average, load_stage, load_weights
-from ecgsdk.training.networks import TOKEN, Cut, CutDecoder, Flow, Rhythm
+from ecgsdk.training.networks import TOKEN, Flow, Rhythm
 from ecgsdk.training.rhythm import build_rhythm
 from ecgsdk.training.rhythm_graph import export_rhythm
 from ecgsdk.training.train import HISTORY, run_config

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ecgsdk.training.networks import Attention, CutDecoder, Decoder, Flow, FlowBlock, fourier_features
+from ecgsdk.training.cut import CutDecoder
+from ecgsdk.training.networks import Attention, Decoder, Flow, FlowBlock, fourier_features
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-__all__ = ["LOG_WIDTHS", "TOKEN", "Cut", "CutDecoder", "Decoder", "Encoder", "Flow", "Rhythm"]
+__all__ = ["LOG_WIDTHS", "TOKEN", "Decoder", "Encoder", "Flow", "Rhythm"]
 
 TOKEN = 8
 """Samples for one time step of the latent signal."""
@@ -96,42 +96,6 @@ class Decoder(nn.Module):
     def forward(self, latents: Tensor, noise: Tensor) -> Tensor:
         x = unfold_time(self.coarse(latents), 2) + self.noise(noise)
         return self.last(self.finest(unfold_time(self.fine(x), 4)))
-
-
-class Cut(nn.Module):
-    """Cuts a record out of signals that are one token longer, and gives it the ends of a recording.
-
-    A decoder that makes eight samples of each token treats each of the eight in its own way, by a few per cent of its
-    fine power. Cut from a sample that is drawn at random, no sample of a record is known to be the first of a token. The
-    first and last samples of PTB-XL's records100 are smoother and rougher than others: matrices learn that.
-    """
-
-    ENDS = 24
-
-    def __init__(self, samples: int) -> None:
-        super().__init__()
-        self.samples = samples
-        self.first = nn.Parameter(torch.zeros(self.ENDS, self.ENDS))
-        self.last = nn.Parameter(torch.zeros(self.ENDS, self.ENDS))
-
-    def forward(self, signals: Tensor, offset: Tensor) -> Tensor:
-        """Signals from sample `offset` on, int64 of shape (n,), 0 to 7."""
-        indices = offset[:, None, None] + torch.arange(self.samples, device=offset.device)
-        cut = signals.gather(2, indices.expand(-1, signals.shape[1], -1))
-        first, last = cut[..., : self.ENDS], cut[..., -self.ENDS :]
-        inner = cut[..., self.ENDS : -self.ENDS]
-        return torch.cat([first + first @ self.first, inner, last + last @ self.last], dim=2)
-
-
-class CutDecoder(nn.Module):
-    """A decoder and the cut behind it: latents a token longer, noise and offsets → 8 leads × samples, mV."""
-
-    def __init__(self, decoder: nn.Module, cut: Cut) -> None:
-        super().__init__()
-        self.decoder, self.cut = decoder, cut
-
-    def forward(self, latents: Tensor, noise: Tensor, offset: Tensor) -> Tensor:
-        return self.cut(self.decoder(latents, noise), offset)
 
 
 class BandLimit(nn.Module):

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from ecgsdk.encoding import condition_width
 from ecgsdk.training.autoencoder import build_decoder, decoder_noise, freeze_statistics, jittered, load_encoder
 from ecgsdk.training.critics import Critics, Given, TokenCritic, token_powers
+from ecgsdk.training.cut import Cut, begun_later
 from ecgsdk.training.distillation import build_distilled, one_step, pair_errors
 from ecgsdk.training.loop import Ema, Stage, descend, load_average, load_stage, mixed_precision
 from ecgsdk.training.losses import decoding_losses, discriminator_loss, gradient_penalty
-from ecgsdk.training.networks import TOKEN, Cut
+from ecgsdk.training.networks import TOKEN
 from ecgsdk.training.pairs import load_pairs
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = ["tuned_networks", "tuning_stage"]
 
 _PENALTY_EVERY = 16
 _TOKENS = 0.1
+_ENDS_OF = 4096
 
 
 def tuning_stage(config: TrainConfig, folder: Path, train: TrainingData, device: torch.device) -> Stage:
@@ -40,6 +42,7 @@ def tuning_stage(config: TrainConfig, folder: Path, train: TrainingData, device:
     pairs = load_pairs(folder, config, device)
     encoder = load_encoder(folder, config, device)
     made_by = _begin(folder, config).to(device)
+    cast("Cut", made_by["cut"]).learn_ends(train.signals[:_ENDS_OF].cpu() * train.units)
     network, decoder, cut = cast("Flow", made_by["distilled"]), cast("Decoder", made_by["decoder"]), made_by["cut"]
     ema = Ema(made_by, config.tuning_ema).to(device)
     critics, tokens = Critics(condition_width(config.statements)).to(device), TokenCritic().to(device)
@@ -112,13 +115,6 @@ def _begin(folder: Path, config: TrainConfig) -> nn.ModuleDict:
 def tuned_networks(networks: Mapping[str, nn.Module]) -> nn.ModuleDict:
     """Those of a generator's networks that tuning changes."""
     return nn.ModuleDict({name: networks[name] for name in ("distilled", "decoder", "cut")})
-
-
-def begun_later(signals: Tensor, offset: Tensor) -> Tensor:
-    """Signals (n, leads, samples) that begin `offset` samples later, (n,), in ones a token longer that stand still."""
-    samples = signals.shape[-1]
-    times = torch.arange(samples + TOKEN, device=signals.device) - offset[:, None]
-    return signals.gather(2, times.clamp(0, samples - 1)[:, None].expand(-1, signals.shape[1], -1))
 
 
 def unevenness(powers: Tensor) -> Tensor:
