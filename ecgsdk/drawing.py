@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from enum import IntEnum
 from functools import lru_cache
@@ -74,14 +75,33 @@ class RandomStreams:
         self._philox.state = self._state
         return self._generator
 
+    def words_of(self, record: int, number: int) -> np.ndarray:
+        """The first words of the stream of a record, little-endian uint64, shape (number,)."""
+        self.of(record)
+        return self._philox.random_raw(number).astype("<u8", copy=False)
+
 
 def noise(seed: int, records: Sequence[int], purpose: Stream, shape: tuple[int, int]) -> np.ndarray:
-    """Standard normal noise for each record, float32, shape (n, *shape)."""
+    """Standard normal noise for each record, float32, shape (n, *shape).
+
+    Each number is one of `_normal_quantiles`, by 16 random bits: a fifth of the time of NumPy's own, which draws
+    numbers that lie beyond ±4.3 and takes more bits for each.
+    """
     drawn = np.empty((len(records), *shape), dtype=np.float32)
-    streams = RandomStreams(seed, purpose)
-    for row, record in zip(drawn, records):
-        streams.of(record).standard_normal(dtype=np.float32, out=row)
+    streams, quantiles, number = RandomStreams(seed, purpose), _normal_quantiles(), math.prod(shape)
+    for row, record in zip(drawn.reshape(len(drawn), number), records):
+        words = streams.words_of(record, -(-number // 4))
+        np.take(quantiles, words.view("<u2")[:number], out=row, mode="clip")
     return drawn
+
+
+@lru_cache(maxsize=1)
+def _normal_quantiles() -> np.ndarray:
+    """The middles of 65,536 equal parts of the standard normal distribution, scaled to a variance of 1; float32."""
+    values = np.linspace(-5, 5, 2001)
+    within = np.array([math.erf(value / math.sqrt(2)) for value in values])
+    quantiles = np.interp((np.arange(-32768, 32768) + 0.5) / 32768, within, values)
+    return (quantiles / quantiles.std()).astype(np.float32)
 
 
 def offsets(seed: int, records: Sequence[int], below: int) -> np.ndarray:

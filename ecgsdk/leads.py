@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-__all__ = ["INDEPENDENT_LEADS", "LEADS", "lead_indices", "standard_lead", "to_eight", "to_twelve"]
+__all__ = ["INDEPENDENT_LEADS", "LEADS", "fill_derived_leads", "lead_indices", "standard_lead", "to_eight", "to_twelve"]
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 INDEPENDENT_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -69,12 +69,17 @@ def to_twelve(eight: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     import numpy as np
 
     twelve = np.empty((*eight.shape[:-2], len(LEADS), eight.shape[-1]), eight.dtype) if out is None else out
-    one, two = eight[..., 0, :], eight[..., 1, :]
-    # Lead by lead: what lies between is small, and stays in the cache.
     twelve[..., :2, :] = eight[..., :2, :]
+    twelve[..., 6:, :] = eight[..., 2:, :]
+    return fill_derived_leads(twelve)
+
+
+def fill_derived_leads(twelve: np.ndarray) -> np.ndarray:
+    """Fills III, aVR, aVL and aVF of 12 leads from I and II, in place, as `to_twelve` has them; gives them back."""
+    one, two = twelve[..., 0, :], twelve[..., 1, :]
+    # Lead by lead: what lies between is small, and stays in the cache.
     twelve[..., 2, :] = two - one
     twelve[..., 3, :] = -(one + two) / 2
     twelve[..., 4, :] = one - two / 2
     twelve[..., 5, :] = two - one / 2
-    twelve[..., 6:, :] = eight[..., 2:, :]
     return twelve

@@ -8,7 +8,7 @@ import numpy as np
 
 from ecgsdk.binding import run_into
 from ecgsdk.drawing import Stream, noise
-from ecgsdk.resampling import resample
+from ecgsdk.resampling import resample, resampled_length
 from ecgsdk.runtime import open_session, session_device
 
 if TYPE_CHECKING:
@@ -55,10 +55,17 @@ class Upsampling:
         grain = noise(seed, records, Stream.UPSAMPLER, self._noise_shape)
         if len(records) > self._at_once and not isinstance(signals, np.ndarray):
             signals = signals.numpy()
-        parts = [slice(first, first + self._at_once) for first in range(0, len(records), self._at_once)]
-        made = (self._made(signals if len(parts) == 1 else signals[part], grain[part]) for part in parts)
-        return np.concatenate([resample(signals_made, self.made_rate, sampling_rate) for signals_made in made])
+        length = resampled_length(self._made_shape[1], self.made_rate, sampling_rate)
+        upsampled = np.empty((len(records), self._made_shape[0], length), dtype=np.float32)
+        for first in range(0, len(records), self._at_once):
+            part = slice(first, first + self._at_once)
+            given = signals if len(records) <= self._at_once else signals[part]
+            if sampling_rate == self.made_rate:
+                self._make(given, grain[part], upsampled[part])
+            else:
+                made = np.empty((len(grain[part]), *self._made_shape), dtype=np.float32)
+                upsampled[part] = resample(self._make(given, grain[part], made), self.made_rate, sampling_rate)
+        return upsampled
 
-    def _made(self, signals: Value, grain: np.ndarray) -> np.ndarray:
-        made = np.empty((len(grain), *self._made_shape), dtype=np.float32)
+    def _make(self, signals: Value, grain: np.ndarray, made: np.ndarray) -> np.ndarray:
         return run_into(self._session, {"signals": signals, "noise": grain}, made)

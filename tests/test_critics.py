@@ -47,7 +47,7 @@ def test_each_critic_gives_verdicts_also_of_a_record_without_whole_beats():
     critics = Critics(WIDTH)
     for times in ([0.1], [1.0, 2.0, 3.0]):
         verdicts = critics(waves([1.0, 2.0]).repeat(3, 1, 1), given(3, times))
-        assert len(verdicts) == 17
+        assert len(verdicts) == 19
         assert all(len(v[-1]) == 3 and bool(v[-1].isfinite().all()) for v in verdicts)
 
 

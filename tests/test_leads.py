@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ecgsdk.errors import DataError
-from ecgsdk.leads import INDEPENDENT_LEADS, LEADS, lead_indices, to_eight, to_twelve
+from ecgsdk.leads import INDEPENDENT_LEADS, LEADS, fill_derived_leads, lead_indices, to_eight, to_twelve
 
 
 def test_leads_are_found_in_any_order_and_case() -> None:
@@ -48,3 +48,11 @@ def test_eight_leads_are_those_that_twelve_are_made_of() -> None:
     assert twelve.dtype == np.float32
     np.testing.assert_array_equal(to_eight(twelve), eight)
     assert [LEADS.index(name) for name in INDEPENDENT_LEADS] == [0, 1, 6, 7, 8, 9, 10, 11]
+
+
+def test_derived_leads_are_filled_in_place_and_the_others_stay() -> None:
+    twelve = to_twelve(np.random.default_rng(3).normal(size=(3, 8, 50)).astype(np.float32))
+    spoilt = twelve.copy()
+    spoilt[:, 2:6] = np.nan
+    assert fill_derived_leads(spoilt) is spoilt
+    np.testing.assert_array_equal(spoilt, twelve)

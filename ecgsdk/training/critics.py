@@ -24,6 +24,10 @@ _REACH = 4
 _MOST_BEATS_SEEN = 12
 _ORDERS = (1, 2, 3, 4)
 _LEADS_COUNT = 2
+_QUIET_COUNT = 2
+_QUIET = 32
+_QUIET_SEEN = 10
+_QUIET_BANDS = ((1, 3), (3, 5), (5, 8), (8, 11), (11, 13), (13, 15))
 _BANDS_HZ = ((0.5, 5), (5, 20), (20, 45))
 _norm = nn.utils.parametrizations.weight_norm
 
@@ -51,7 +55,7 @@ class Given(NamedTuple):
 
 
 class Critics(nn.Module):
-    """All critics of tuning: of stretches and levels, spectra, the whole in depth, beats side by side, and leads."""
+    """All critics of tuning: of stretches and levels, spectra, the whole in depth, beats side by side, leads, and quiet."""
 
     def __init__(self, condition: int) -> None:
         super().__init__()
@@ -60,12 +64,13 @@ class Critics(nn.Module):
         self.depth = DeepCritic(condition)
         self.beats = BeatCritic()
         self.leads = LeadCritic()
+        self.quiet = QuietCritic()
 
     def forward(self, signals: Tensor, given: Given) -> list[list[Tensor]]:
         """Verdicts on (n, 8, samples) in mV as the losses take them: the last of each list."""
         stretches = self.stretches(signals, given.condition, given.beats)
         seen = [*stretches, *self.spectra(signals), *self.depth(signals, given.condition), *self.beats(signals, given)]
-        return [*seen, *self.leads(signals)]
+        return [*seen, *self.leads(signals), *self.quiet(signals)]
 
 
 class StretchCritic(nn.Module):
@@ -205,6 +210,27 @@ class LeadCritic(nn.Module):
         figures = torch.atanh(0.999 * correlation[:, :, above[0], above[1]]).flatten(1)
         own = 0.5 * torch.linalg.eigvalsh(covariance).clamp_min(1e-6).log().flatten(1)
         return _LEADS_COUNT * [[self.seen(torch.cat([figures, own], dim=1))]]
+
+
+class QuietCritic(nn.Module):
+    """Sees the power of the quietest stretches of a record, lead by lead and band by band: its noise floor.
+
+    Recordings differ by more in it than in anything else that is faint. Its verdict counts twice.
+    """
+
+    def __init__(self, width: int = 128) -> None:
+        super().__init__()
+        self.seen = _perceptron(8 * len(_QUIET_BANDS), width, width)
+
+    def forward(self, signals: Tensor) -> list[list[Tensor]]:
+        slopes = signals.float().diff(dim=-1).unfold(2, _QUIET, _QUIET // 4)
+        with torch.no_grad():
+            quietest = slopes.abs().amax(-1).topk(_QUIET_SEEN, dim=2, largest=False).indices
+        slopes = slopes.gather(2, quietest[..., None].expand(-1, -1, -1, _QUIET))
+        taper = torch.hann_window(_QUIET, device=signals.device)
+        power = torch.fft.rfft(slopes * taper).abs().square().mean(2)
+        bands = torch.stack([power[..., low:high].mean(-1) for low, high in _QUIET_BANDS], dim=1)
+        return _QUIET_COUNT * [[self.seen((0.5 * bands.clamp_min(1e-7).log() + 3.5).flatten(1))]]
 
 
 class TokenCritic(nn.Module):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING
 
 import h5py
@@ -10,6 +9,7 @@ import numpy as np
 
 from ecgsdk.leads import LEADS
 from ecgsdk.limits import LARGEST_HDF5_CHUNK, check_record_size
+from ecgsdk.writers.deflated import deflated_chunk
 from ecgsdk.writers.disk import Disk
 from ecgsdk.writers.marking import FORMAT, FORMAT_VERSION
 from ecgsdk.writers.quantise import quantise
@@ -30,8 +30,6 @@ MILLIVOLTS_PER_UNIT = 0.001
 _CHUNK_BYTES = 1 << 19
 # Rows of the table that wait for each other: writing a few takes HDF5 as long as writing many.
 _ROWS_AT_ONCE = 512
-_ZLIB_HEADER = b"\x78\x01"  # RFC 1950: a window of 32 kB, the fastest level
-_RAW = -15
 _TEXT = h5py.string_dtype()
 _COLUMNS = np.dtype(
     [
@@ -85,7 +83,7 @@ class Hdf5Records:
 
     def pack(self, units: np.ndarray) -> bytes:
         """A chunk as HDF5's filters shuffle and gzip it, filled up with zeros."""
-        return _packed(units, self.block)
+        return deflated_chunk(units, self.block)
 
     def add(self, packed: bytes | memoryview, rows: Sequence[tuple[str, Condition]]) -> None:
         """Adds a chunk."""
@@ -115,21 +113,6 @@ class Hdf5Records:
             self._file.close()
         finally:
             self._disk.close()
-
-
-def _packed(units: np.ndarray, records: int) -> bytes:
-    """A chunk of `records` as HDF5's filters shuffle and gzip give it, filled up with zeros.
-
-    Only runs of equal bytes are looked for (Z_RLE), as the search for longer matches takes twice the time and finds
-    nothing more in an ECG at 100 Hz.
-    """
-    chunk = np.zeros((records, *units.shape[1:]), dtype="<i2")
-    chunk[: len(units)] = units
-    planes = np.ascontiguousarray(chunk.view(np.uint8).reshape(-1, 2).T)
-    low = zlib.compressobj(1, wbits=_RAW, memLevel=9, strategy=zlib.Z_HUFFMAN_ONLY)
-    high = zlib.compressobj(1, wbits=_RAW, strategy=zlib.Z_RLE)
-    parts = (low.compress(planes[0].data), low.flush(zlib.Z_SYNC_FLUSH), high.compress(planes[1].data), high.flush())
-    return b"".join([_ZLIB_HEADER, *parts, zlib.adler32(planes.data).to_bytes(4, "big")])
 
 
 def _write_attributes(file: h5py.File, header: Header) -> None:

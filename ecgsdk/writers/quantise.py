@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecgsdk.errors import WriteError
-from ecgsdk.leads import LEADS, to_eight, to_twelve
+from ecgsdk.leads import LEADS, fill_derived_leads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,18 +59,15 @@ def quantise(
 
 
 def _units(signals: np.ndarray, millivolts_per_unit: float, *, derive_leads: bool) -> np.ndarray:
+    """Whole numbers as float32, which holds all of 24 bits exactly."""
     # What overflows is infinite, or no number after that, and found to be too large.
     with np.errstate(over="ignore", invalid="ignore"):
-        if not derive_leads:
-            return _rounded(signals, millivolts_per_unit)
-        units = to_twelve(_rounded(to_eight(signals), millivolts_per_unit))
-        return np.rint(units, out=units)
-
-
-def _rounded(signals: np.ndarray, millivolts_per_unit: float) -> np.ndarray:
-    """Whole numbers as float32, which holds all of 24 bits exactly."""
-    units = signals * np.float32(1 / millivolts_per_unit)
-    return np.rint(units, out=units)
+        units = signals * np.float32(1 / millivolts_per_unit)
+        np.rint(units, out=units)
+        if derive_leads:
+            halves = fill_derived_leads(units)[:, 3:6]  # the augmented leads
+            np.rint(halves, out=halves)
+    return units
 
 
 def _beyond(units: np.ndarray, millivolts_per_unit: float, names: Sequence[object]) -> str:
