@@ -104,7 +104,8 @@ def generated_groups(
     found: dict[tuple[str, float | None], dict[str, float]] = {}
     with tqdm(total=n * len(asked), desc="generated", leave=False, mininterval=5) as progress:
         for key, condition in asked.items():
-            batches = generator.generate(ecgsdk.Cohort.of(condition), n, **settings)  # type: ignore[arg-type]
+            cohort, rate = ecgsdk.Cohort.of(condition), min(generator.sampling_rates)
+            batches = generator.generate(cohort, n, sampling_rate=rate, **settings)  # type: ignore[arg-type]
             found[key] = medians(measured(batches, progress))
     at_rates = {name: {rate: found[name, rate] for rate in rates} for name in GROUPS}
     return at_rates, {name: found[name, None] for name in GROUPS}

@@ -46,7 +46,9 @@ def band_powers(signals: np.ndarray, sampling_rate: float) -> dict[str, float]:
 def signals_of(generator: ecgsdk.Generator, steps: int, n: int, seed: int) -> np.ndarray:
     """ECGs of the six groups in turn."""
     cohort = ecgsdk.Cohort.from_groups(ecgsdk.GROUPS)
-    return np.concatenate([batch.signals for batch in generator.generate(cohort, n, seed=seed, steps=steps)])
+    rate = generator.card.decoder_rate
+    batches = generator.generate(cohort, n, seed=seed, steps=steps, sampling_rate=rate)
+    return np.concatenate([batch.signals for batch in batches])
 
 
 @click.command()
@@ -58,7 +60,7 @@ def main(model: str | None, n: int, seed: int, json_file: Path | None) -> None:
     """Print the integration error by integrator and number of evaluations."""
     ours, even = ecgsdk.load_generator(model), ecgsdk.load_generator(model)
     even.integrate = euler
-    rate = ours.card.sampling_rates[0]
+    rate = ours.card.decoder_rate
     reference = signals_of(ours, REFERENCE_STEPS, n, seed)
     powers = band_powers(reference, rate)
     rows = []

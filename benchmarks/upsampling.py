@@ -9,7 +9,9 @@ overall, and the power relative to the record's own, as the median over records.
 grain, the noise that it draws. Then two classifiers, trained on folds 1 to 8 and asked about fold 9, tell recorded from
 upsampled ECGs, and real from generated ones of the same conditions at 500 and at 100 Hz: boosted trees on band powers,
 and a ResNet. Recorded samples are a staircase of steps of about 5 µV with softened edges; both sides get even noise of
-that size, or the steps would tell. A last table tells recorded from upsampled by parts of the features alone.
+that size, or the steps would tell. One table tells recorded from upsampled by parts of the features alone. The last
+does by phase: at 400 Hz, where both were made, logarithms of squared differences are averaged by sample number modulo
+16. In recordings all sixteen are alike; blocks that a network makes at a time would show there.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ STEP_MV = 0.00488
 TREES = {"max_iter": 150, "learning_rate": 0.08, "max_leaf_nodes": 8, "random_state": 0}
 EDGE_S = 0.5
 SEGMENT_S = 2.0
+PHASE_EDGE = 208
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ def segments(signals: np.ndarray, rate: float, seed: int) -> np.ndarray:
     return (inner + dither).reshape(*inner.shape[:2], -1, length).swapaxes(1, 2)
 
 
-def told_apart(learned: list[np.ndarray], asked: list[np.ndarray], rate: float, *, network: bool) -> dict[str, float]:
+def told_apart(learned: list[np.ndarray], asked: list[np.ndarray], rate: float, *, epochs: int) -> dict[str, float]:
     """Areas under the ROC curve, by record, of two classifiers that learn from [real, made] and are asked others."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -168,11 +171,11 @@ def told_apart(learned: list[np.ndarray], asked: list[np.ndarray], rate: float, 
     trees = HistGradientBoostingClassifier(**TREES)
     trees.fit(features(pieces[0], rate), labels[0])
     told = {"boosted trees": trees.predict_proba(features(pieces[1], rate))[:, 1]}
-    if network:
+    if epochs:
         from ecgsdk_classifiers.network_classifier import NetworkClassifier
         from ecgsdk_classifiers.resnet import ResNet
 
-        classifier = NetworkClassifier("ResNet", ResNet, epochs=6)
+        classifier = NetworkClassifier("ResNet", ResNet, epochs=epochs)
         classifier.fit(to_twelve(pieces[0]), labels[0][:, None], seed=0)
         told["ResNet"] = classifier.predict_proba(to_twelve(pieces[1]))[:, 0]
     return {name: float(auroc(truth, _by_record(scores, test))) for name, scores in told.items()}
@@ -208,6 +211,38 @@ def parts_of_features() -> dict[str, np.ndarray]:
         "lead I": bands[:, :, 0].ravel(),
         "lead V3": bands[:, :, 4].ravel(),
     }
+
+
+def phases(fine: np.ndarray) -> np.ndarray:
+    """Powers of differences of order 1 to 4 at 400 Hz by sample number modulo 16, mean over leads, (n, 4, 16)."""
+    import torch
+
+    from ecgsdk.training.upsampler_critics import phase_powers
+    from ecgsdk.training.upsampler_rates import STEP_MV as STEP
+    from ecgsdk.training.upsampler_rates import recorded
+
+    steps = torch.from_numpy(recorded(fine)[..., PHASE_EDGE:-PHASE_EDGE]).float() * STEP
+    powers = torch.cat([phase_powers(part) for part in steps.split(32)])
+    return powers.unflatten(1, (-1, fine.shape[1])).mean(dim=2).numpy()
+
+
+def told_by_phase(learned: list[np.ndarray], asked: list[np.ndarray]) -> dict[str, float]:
+    """How uneven recorded and made are, and the area under the ROC curve of logistic regression on `phases`."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    seen, asked_about = ([phases(side) for side in part] for part in (learned, asked))
+    labels, truth = (np.repeat([False, True], [len(side) for side in part]) for part in (learned, asked))
+    regression = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500))
+    regression.fit(np.concatenate(seen).reshape(len(labels), -1), labels)
+    scores = regression.decision_function(np.concatenate(asked_about).reshape(len(truth), -1))
+    uneven = {
+        f"{name}, order {order + 1}": float(np.ptp(np.concatenate(sides)[:, order].mean(axis=0)))
+        for name, *sides in zip(("recorded", "upsampled"), seen, asked_about)
+        for order in range(seen[0].shape[1])
+    }
+    return {**uneven, "AUC": float(auroc(truth, scores))}
 
 
 def _pieces(
@@ -275,10 +310,19 @@ def picture(path: Path, real: np.ndarray, made: dict[str, np.ndarray]) -> None:
 @click.option("--model", metavar="NAME|FOLDER", help="A model with an upsampler; default: the shipped one.")
 @click.option("--seed", default=1, show_default=True, help="Of the grain and the generated ECGs.")
 @click.option("--network/--no-network", default=True, show_default=True, help="Whether the ResNet is asked as well.")
+@click.option("--epochs", default=6, show_default=True, help="How often the ResNet goes through the pieces.")
+@click.option("--generated/--no-generated", "with_generated", default=True, show_default=True, help="Ask of them too.")
 @click.option("--picture", "picture_file", type=click.Path(dir_okay=False, path_type=Path), help="QRS complexes.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
 def main(
-    ptbxl: Path, model: str | None, seed: int, network: bool, picture_file: Path | None, json_file: Path | None
+    ptbxl: Path,
+    model: str | None,
+    seed: int,
+    network: bool,
+    epochs: int,
+    with_generated: bool,
+    picture_file: Path | None,
+    json_file: Path | None,
 ) -> None:
     """Print how 500 Hz ECGs compare with recorded ones; PTBXL has records500 and records100."""
     generator = ecgsdk.load_generator(model, device="cpu")
@@ -292,43 +336,47 @@ def main(
     if picture_file is not None:
         picture(picture_file, asked.fine, made)
     ours = upsampled(graph, learned.coarse, seed + 1)["upsampler"]
-    tests = tell_all(generator, learned, asked, ours, made, seed, network=network)
+    asker = generator if with_generated else None
+    tests = tell_all(asker, learned, asked, ours, made, seed, epochs=epochs if network else 0)
     click.echo(f"\nAUC of telling: learned from {len(learned.fine)} records, asked about {len(asked.fine)}\n")
     tellers = list(next(iter(tests.values())))
     click.echo(markdown(("", *tellers), [(name, *(round(row[t], 3) for t in tellers)) for name, row in tests.items()]))
     parts = given_away([learned.fine, ours], [asked.fine, made["upsampler"]])
     click.echo("\nThe trees on parts of the features: recorded, or upsampled from 100 Hz\n")
     click.echo(markdown(("", "AUC"), [(name, round(area, 3)) for name, area in parts.items()]))
-    figures = {"records": len(asked.fine), "paired": rows, "told_apart": tests, "given_away": parts}
+    uneven = told_by_phase([learned.fine, ours], [asked.fine, made["upsampler"]])
+    click.echo("\nBy phase at 400 Hz: largest less smallest of 16, natural logarithms, and how well that tells\n")
+    click.echo(markdown(("", ""), [(name, round(value, 3)) for name, value in uneven.items()]))
+    figures = {"records": len(asked.fine), "paired": rows, "told_apart": tests, "given_away": parts, "phases": uneven}
     write_json(json_file, figures)
 
 
 def tell_all(
-    generator: ecgsdk.Generator,
+    generator: ecgsdk.Generator | None,
     learned: Real,
     asked: Real,
     ours: np.ndarray,
     made: dict[str, np.ndarray],
     seed: int,
     *,
-    network: bool,
+    epochs: int,
 ) -> dict[str, dict[str, float]]:
-    """What can be told from what, and how well."""
+    """What can be told from what, and how well; of generated ECGs only where there is a generator."""
     moved, made_name = "band-limited, 1.25 ms later", "upsampler"
     others = {"interpolated": interpolations(learned.coarse)[moved], "upsampled": ours}
     theirs = {"interpolated": made[moved], "upsampled": made[made_name]}
     tests = {
         f"recorded, or {name} from 100 Hz": told_apart(
-            [learned.fine, others[name]], [asked.fine, theirs[name]], FINE, network=network
+            [learned.fine, others[name]], [asked.fine, theirs[name]], FINE, epochs=epochs
         )
         for name in others
     }
-    for rate in (FINE, COARSE):
+    for rate in (FINE, COARSE) if generator else ():
         real = [side.fine if rate == FINE else side.coarse for side in (learned, asked)]
         sides = enumerate((learned, asked), start=seed + 2)
         synthetic = [generated(generator, side.conditions, rate, own_seed) for own_seed, side in sides]
         tests[f"real, or generated at {rate} Hz"] = told_apart(
-            [real[0], synthetic[0]], [real[1], synthetic[1]], rate, network=network
+            [real[0], synthetic[0]], [real[1], synthetic[1]], rate, epochs=epochs
         )
     return tests
 

@@ -68,8 +68,9 @@ class Card(_Facts):
         high_quality_steps: of `--quality high`; None: as many as by default.
         latent_shape: channels and time steps of a latent signal.
         decoder_noise_shape: channels and time steps of the decoder's noise.
-        latent_seconds: what the latent signal stands for, where that is more than `seconds`: a record is cut out of it
-            from a sample drawn at random. None: no more.
+        latent_seconds: what the latent signal stands for; None: `seconds`.
+        cut_from: the least and the greatest sample at the decoder's rate from which a record is cut out of it, drawn at
+            random; None: the decoder gives the record.
         heart_rate, age: spans that can be asked for, bpm and years.
         histograms: for "all" and for each statement, counts of training records by heart rate, RR variation, age and
             sex, cells under five records emptied; what is not asked for is drawn from those of the most telling
@@ -92,11 +93,7 @@ class Card(_Facts):
     high_quality_steps: int | None = None
     accompanying: Mapping[str, list[float]] | None = None
     latent_seconds: float | None = None
-
-    @property
-    def spare_samples(self) -> int:
-        """Samples at the decoder's rate by which the latent signal is longer than a record."""
-        return round(((self.latent_seconds or self.seconds) - self.seconds) * self.decoder_rate)
+    cut_from: tuple[int, int] | None = None
 
     @property
     def decoder_rate(self) -> float:
@@ -224,8 +221,8 @@ def _check_generator(values: dict[str, Any]) -> None:
     for name in ("high_quality_steps", "latent_seconds"):
         if values.get(name) is not None:
             _check_numbers(values, {name: 1})
-    if (values.get("latent_seconds") or values["seconds"]) < values["seconds"]:
-        raise ValueError(f"latent_seconds is {values['latent_seconds']!r}, less than seconds")
+    if values.get("cut_from") is not None:
+        _check_cut(values)
     _check_text(values, ("rhythm", "flow", "decoder", *({"distilled", "upsampler"} & set(values["graphs"]))))
     histograms = values["histograms"]
     cells = {name: len(edges) - 1 for name, edges in histograms["edges"].items()} | {"sex": 2}
@@ -237,6 +234,14 @@ def _check_generator(values: dict[str, Any]) -> None:
                 raise ValueError(f"the histogram of {name} for {code} is not {count} counts")
     if values.get("accompanying") is not None:
         _check_accompanying(values["accompanying"], len(values["statements"]))
+
+
+def _check_cut(values: dict[str, Any]) -> None:
+    """A record must lie in what it is cut from."""
+    least, greatest = values["cut_from"]
+    samples = round((values["latent_seconds"] - values["seconds"]) * min(values["sampling_rates"]))
+    if not (isinstance(least, int) and isinstance(greatest, int) and 0 <= least <= greatest <= samples):
+        raise ValueError(f"cut_from is {values['cut_from']!r}, which leaves no record of {values['latent_seconds']!r} s")
 
 
 def _check_rates(values: dict[str, Any]) -> None:

@@ -104,10 +104,11 @@ def _normal_quantiles() -> np.ndarray:
     return (quantiles / quantiles.std()).astype(np.float32)
 
 
-def offsets(seed: int, records: Sequence[int], below: int) -> np.ndarray:
-    """A sample from which each record is cut, 0 to `below` − 1; int64, shape (n,)."""
+def offsets(seed: int, records: Sequence[int], least: int, greatest: int) -> np.ndarray:
+    """A sample from which each record is cut, from `least` to `greatest`; int64, shape (n,)."""
     streams = RandomStreams(seed, Stream.CUT)
-    return np.array([streams.of(record).random() * below for record in records]).astype(np.int64)
+    drawn = np.array([streams.of(record).random() for record in records])
+    return least + (drawn * (greatest - least + 1)).astype(np.int64)
 
 
 def draw_condition(

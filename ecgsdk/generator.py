@@ -311,7 +311,7 @@ class Generator:
         """
         card = self.card
         condition = encode_conditions(conditions, card.statements)
-        offset = offsets(seed, indices, card.spare_samples)
+        offset = offsets(seed, indices, *(card.cut_from or (0, 0)))
         beats = self._beats(conditions, condition, indices, seed) + offset[:, None] / card.decoder_rate
         channels = encode_beats(beats, card.latent_shape[1], card.latent_seconds or card.seconds)
         start = noise(seed, indices, Stream.LATENT, card.latent_shape)
@@ -323,7 +323,7 @@ class Generator:
         condition, beats, start, grain, offset = inputs
         steps, guidance = cast("int", provenance.steps), cast("float", provenance.guidance)
         latents = self.integrate(guided(self._flow_for(steps), condition, beats, guidance), start, steps)
-        given = {"latents": latents, "noise": grain} | ({"offset": offset} if self.card.spare_samples else {})
+        given = {"latents": latents, "noise": grain} | ({"offset": offset} if self.card.cut_from else {})
         if rate != self.card.decoder_rate:
             decoded = run_kept(self._decoder, given)
             return self._upsampling.upsampled(decoded, provenance.seed, indices, rate)

@@ -83,7 +83,8 @@ def test_sha256sum_agrees(built):
 def test_both_formats_and_the_generator_give_the_same_ecgs(built):
     cohort = ecgsdk.Cohort.from_groups(GROUPS)
     generator = ecgsdk.load_generator()
-    (batch,) = generator.generate(cohort, 12, seed=2023, steps=quality_steps(generator, "high"), accompanied=True)
+    asked = {"seed": 2023, "steps": quality_steps(generator, "high"), "accompanied": True, "sampling_rate": 100}
+    (batch,) = generator.generate(cohort, 12, **asked)
     for name in ("ecg.h5", "wfdb"):
         source = ecgsdk.read_ecgs(built / name)
         assert np.abs(source.read(range(12)) - batch.signals).max() < 0.0021

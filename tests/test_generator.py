@@ -21,7 +21,7 @@ def generator():
 
 
 def made(generator, cohort, n, **options):
-    batches = list(generator.generate(cohort, n, **options))
+    batches = list(generator.generate(cohort, n, **{"sampling_rate": 100, **options}))
     return np.concatenate([batch.signals for batch in batches]), [c for batch in batches for c in batch.conditions]
 
 
@@ -36,6 +36,11 @@ def test_signals_look_like_ecgs_in_millivolts(generator):
     assert np.isfinite(signals).all()
     assert 0.08 < signals.std() < 0.6
     assert all(35 <= c.heart_rate <= 170 and c.sex in "MF" and 15 <= c.age <= 90 for c in conditions)
+
+
+def test_the_rate_is_500_hz_unless_asked_for(generator):
+    batch = next(generator.generate(cohort("norm"), 1))
+    assert (batch.sampling_rate, batch.signals.shape) == (500, (1, 12, 5000))
 
 
 def test_a_record_is_the_same_in_any_batch_and_slice(generator):
@@ -114,7 +119,7 @@ def test_higher_rates_show_the_same_ecg(generator, rate):
 
 
 def test_what_the_model_cannot_make_is_refused_before_anything_is_made(generator):
-    with pytest.raises(ecgsdk.ConditionError, match="makes 100, 500, 250 Hz, not 125"):
+    with pytest.raises(ecgsdk.ConditionError, match="makes 500, 250, 100 Hz, not 125"):
         generator.generate(cohort("norm"), 1, sampling_rate=125)
     with pytest.raises(ecgsdk.ConditionError, match="age 5 is outside"):
         generator.generate(cohort("norm", age=5.0), 1)
@@ -166,7 +171,7 @@ def test_two_iterators_at_once_do_not_disturb_each_other(generator):
     first = generator.generate(cohort("lvh"), 4, seed=1, batch_size=2)
     second = generator.generate(cohort("afib"), 4, seed=2, batch_size=2)
     mixed = [batch for pair in zip(first, second) for batch in pair]
-    alone, _ = made(generator, cohort("lvh"), 4, seed=1)
+    alone, _ = made(generator, cohort("lvh"), 4, seed=1, sampling_rate=500)
     assert (np.concatenate([batch.signals for batch in mixed[::2]]) == alone).all()
 
 
@@ -184,7 +189,7 @@ _SHARED = []
 
 
 def _norm_bytes():
-    return next(_SHARED[0].generate(cohort("norm"), 2, seed=1)).signals.tobytes()
+    return next(_SHARED[0].generate(cohort("norm"), 2, seed=1, sampling_rate=100)).signals.tobytes()
 
 
 def test_integration_is_of_second_order():

@@ -112,7 +112,7 @@ def test_an_exported_model_generates(run, tmp_path):
     done = {"autoencoder": 4, "flow": 4, "rhythm": 4, "adversarial": 2, "distilled": 4, "tuned": 2}
     assert card.training["steps_done"] == done
     assert card.data["records"] == 5
-    assert (card.latent_shape[1], card.spare_samples) == (TINY.samples // 8 + 1, 8)
+    assert (card.latent_shape[1], card.cut_from) == (TINY.samples // 8 + 3, (8, 15))
     generator = ecgsdk.load_generator(target)
     batch = next(generator.generate(ecgsdk.Cohort.from_groups(["norm", "lbbb"]), 3, seed=1))
     assert batch.signals.shape == (3, 12, 1000)
@@ -143,7 +143,7 @@ def test_a_run_without_distillation_exports_the_flow_alone(run, tmp_path):
     card = export(folder, tmp_path / "plain", version="0", steps=3)
     assert "distilled" not in card.graphs
     assert (card.steps, card.high_quality_steps, card.most_steps) == (3, None, 3)
-    assert (card.latent_shape[1], card.spare_samples) == (TINY.samples // 8, 0)
+    assert (card.latent_shape[1], card.cut_from) == (TINY.samples // 8, None)
 
 
 def test_pairs_are_the_same_however_often_their_making_is_stopped(run, tmp_path):

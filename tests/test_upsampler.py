@@ -26,7 +26,13 @@ from ecgsdk.training.config import TrainConfig  # noqa: E402
 from ecgsdk.training.loop import load_stage  # noqa: E402
 from ecgsdk.training.train import UPSAMPLER_STAGES, train  # noqa: E402
 from ecgsdk.training.upsampler import band_power, near_error  # noqa: E402
-from ecgsdk.training.upsampler_critics import PIECE, LevelCritics, band_figures, piece_figures  # noqa: E402
+from ecgsdk.training.upsampler_critics import (  # noqa: E402
+    PIECE,
+    LevelCritics,
+    band_figures,
+    phase_powers,
+    piece_figures,
+)
 from ecgsdk.training.upsampler_data import RatePairs, samples_near_beats  # noqa: E402
 from ecgsdk.training.upsampler_export import SAMPLING_RATES, add_upsampler  # noqa: E402
 from ecgsdk.training.upsampler_grain import lapped_transform  # noqa: E402
@@ -190,6 +196,34 @@ def test_critics_see_recordings_on_a_common_scale():
     normal = critics.normal(figures).flatten(0, 1)
     assert torch.allclose(normal.mean(dim=0), torch.zeros(244), atol=1e-2)
     assert [v[-1].shape[1] for v in critics(critics.normal(figures))] == [1, 1, 1]
+
+
+def test_recordings_are_rough_alike_at_all_samples_of_a_frame(ptbxl_folder):
+    powers = phase_powers(torch.from_numpy(recorded(at_500(ptbxl_folder))).float() * STEP_MV)
+    assert powers.shape == (6, 32, 16)
+    assert powers.mean(dim=-1).abs().max() < 1e-4
+    mean = powers.unflatten(1, (4, 8)).mean(dim=(0, 2))
+    assert mean.abs().max() < 0.1  # 48 leads of 244 frames: one standard error is 0.02
+
+
+def test_powers_tell_which_samples_of_a_frame_are_rough():
+    loud = torch.where(torch.arange(1600) % 16 == 5, 0.1, 0.02)
+    powers = phase_powers(loud * torch.randn(8, 8, 1600, generator=torch.Generator().manual_seed(0)))
+    mean = powers.unflatten(1, (4, 8)).mean(dim=(0, 2))
+    assert (mean[0].topk(2).indices.sort().values == torch.tensor([4, 5])).all()  # x[5] - x[4] and x[6] - x[5]
+    assert (mean[3].topk(5).indices.sort().values == torch.arange(1, 6)).all()
+
+
+@torch.no_grad()
+def test_bent_kernels_change_what_is_drawn_and_not_what_is_analysed():
+    grain = build_upsampler(TINY).grain
+    coefficients = torch.randn(1, 13, 8, 22)
+    before, seen = grain.synthesised(coefficients), grain.coefficients(torch.ones(1, 8, 336))
+    grain.bent[0, 0, 0, 3] = 0.5
+    difference = grain.synthesised(coefficients) - before
+    assert difference[..., 3::16].abs().min() > 0
+    assert difference[..., 4::16].abs().max() == 0
+    assert torch.equal(grain.coefficients(torch.ones(1, 8, 336)), seen)
 
 
 def test_errors_cost_more_while_they_are_above_the_bound():

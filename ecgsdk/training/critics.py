@@ -55,7 +55,7 @@ class Given(NamedTuple):
 
 
 class Critics(nn.Module):
-    """All critics of tuning: of stretches and levels, spectra, the whole in depth, beats side by side, leads, and quiet."""
+    """All critics of ECGs: stretches and levels, spectra, the whole in depth, beats side by side, leads, and quiet."""
 
     def __init__(self, condition: int) -> None:
         super().__init__()
@@ -197,7 +197,7 @@ class LeadCritic(nn.Module):
         self.seen = _perceptron(len(_BANDS_HZ) * (28 + 8), width, width)
 
     def forward(self, signals: Tensor) -> list[list[Tensor]]:
-        n, leads, samples = signals.shape
+        leads, samples = signals.shape[1:]
         spectra = torch.fft.rfft(_tapered(signals))
         covariances = []
         for low, high in _BANDS_HZ:

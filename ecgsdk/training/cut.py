@@ -1,7 +1,8 @@
 """Records cut out of longer signals from a sample drawn at random, with the ends of recordings.
 
-A decoder that makes eight samples of each token treats each of the eight in its own way, by a few per cent of their fine
-power; a network sees that in every record. Cut from any sample, no sample of a record is known to be the first of a token.
+A decoder that makes eight samples of each token treats each of the eight in its own way, by a few per cent of their
+fine power; a network sees that in every record. Cut from any sample, no sample of a record is known to be the first of
+a token.
 """
 
 from __future__ import annotations
@@ -11,14 +12,20 @@ from torch import Tensor, nn
 
 from ecgsdk.training.networks import TOKEN
 
-__all__ = ["Cut", "CutDecoder", "begun_later"]
+__all__ = ["LEAST_OFFSET", "SPARE", "Cut", "CutDecoder", "begun_later"]
+
+SPARE = 3
+"""Tokens by which what is cut is longer than a record: a decoder's own ends stay behind, too."""
+
+LEAST_OFFSET = TOKEN
+"""Samples before the first with which a record may begin; it begins with one of the next eight."""
 
 _QUIET_MV = 0.04
 _INNER = (200, 500, 700)
 
 
 class Cut(nn.Module):
-    """Cuts a record out of signals that are a token longer.
+    """Cuts a record out of signals that are three tokens longer.
 
     PTB-XL's records100 are smoother at their first sample and rougher over their last ten than elsewhere. Matrices give
     a record's first and last samples the covariance of recorded ones.
@@ -36,7 +43,7 @@ class Cut(nn.Module):
             self.register_buffer(name, torch.eye(self.ENDS))
 
     def forward(self, signals: Tensor, offset: Tensor) -> Tensor:
-        """Signals from sample `offset` on, int64 of shape (n,), 0 to 7."""
+        """Signals from sample `offset` on, int64 of shape (n,), 8 to 15."""
         indices = offset[:, None, None] + torch.arange(self.samples, device=offset.device)
         cut = signals.gather(2, indices.expand(-1, signals.shape[1], -1))
         inner = cut[..., self.ENDS : -self.ENDS]
@@ -45,8 +52,8 @@ class Cut(nn.Module):
     def learn_ends(self, signals: Tensor) -> None:
         """Takes the matrices from recordings, (n, leads, samples) in mV.
 
-        Stretches in which neighbours differ by less than 40 µV tell of ends what QRS complexes would drown. Signals keep
-        their level: means are taken off before, and put back behind.
+        Stretches in which neighbours differ by less than 40 µV tell of ends what QRS complexes would drown. Signals
+        keep their level.
         """
         inner = torch.cat([_quiet(signals[..., k : k + self.ENDS]) for k in _INNER if k + self.ENDS <= self.samples])
         for name, stretches in (("first", signals[..., : self.ENDS]), ("last", signals[..., -self.ENDS :])):
@@ -57,7 +64,7 @@ class Cut(nn.Module):
 
 
 class CutDecoder(nn.Module):
-    """A decoder and the cut behind it: latents a token longer, noise and offsets → 8 leads × samples, mV."""
+    """A decoder and the cut behind it: latents three tokens longer, noise and offsets → 8 leads × samples, mV."""
 
     def __init__(self, decoder: nn.Module, cut: Cut) -> None:
         super().__init__()
@@ -68,9 +75,9 @@ class CutDecoder(nn.Module):
 
 
 def begun_later(signals: Tensor, offset: Tensor) -> Tensor:
-    """Signals (n, leads, samples) that begin `offset` samples later, (n,), in ones a token longer that stand still."""
+    """Signals (n, leads, samples) that begin `offset` samples later, (n,), in longer ones that stand still."""
     samples = signals.shape[-1]
-    times = torch.arange(samples + TOKEN, device=signals.device) - offset[:, None]
+    times = torch.arange(samples + SPARE * TOKEN, device=signals.device) - offset[:, None]
     return signals.gather(2, times.clamp(0, samples - 1)[:, None].expand(-1, signals.shape[1], -1))
 
 

@@ -16,6 +16,7 @@ from ecgsdk.errors import TrainingError
 from ecgsdk.leads import to_eight
 from ecgsdk.rhythm import MOST_BEATS
 from ecgsdk.soundness import fit_for_training
+from ecgsdk.training.cut import SPARE
 from ecgsdk.training.networks import TOKEN
 
 if TYPE_CHECKING:
@@ -177,9 +178,9 @@ class TrainingData:
         return torch.multinomial(self.weights, n, replacement=True)
 
     def beats_behind(self, indices: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
-        """Beat channels of these records where they begin `offset` samples, (n,), later in signals a token longer."""
+        """Beat channels of these records where they begin `offset` samples, (n,), later, in signals that are longer."""
         times = self._beats[indices.cpu()] + offset.cpu().numpy()[:, None] / self._rate
-        tokens = self._tokens + 1
+        tokens = self._tokens + SPARE
         return torch.from_numpy(encode_beats(times, tokens, tokens * TOKEN / self._rate)).to(indices.device)
 
     def millivolts(self, indices: torch.Tensor) -> torch.Tensor:

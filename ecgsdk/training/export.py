@@ -20,7 +20,7 @@ from ecgsdk.encoding import BEAT_CHANNELS, condition_width
 from ecgsdk.leads import LEADS
 from ecgsdk.training.accompanying import accompanying
 from ecgsdk.training.autoencoder import build_decoder
-from ecgsdk.training.cut import Cut, CutDecoder
+from ecgsdk.training.cut import LEAST_OFFSET, SPARE, Cut, CutDecoder
 from ecgsdk.training.data import TRAINING_FOLDS, load_prepared
 from ecgsdk.training.distillation import build_distilled
 from ecgsdk.training.flow import build_flow
@@ -112,7 +112,7 @@ def export(
     config = run_config(folder)
     prepared = load_prepared(folder / "train.npz", config)
     networks, done = _networks(folder, config)
-    tokens = config.samples // TOKEN + isinstance(networks["decoder"], CutDecoder)
+    tokens = config.samples // TOKEN + (SPARE if isinstance(networks["decoder"], CutDecoder) else 0)
     graphs = {name: _graph(name, network, config, tokens) for name, network in networks.items()}
     card = _card(target.name, version, description, config, prepared, graph_facts(graphs), steps, tokens)
     card = _with_training(card, folder, config, command, device, done, len(prepared))
@@ -193,7 +193,7 @@ def _inputs(network: nn.Module, n: int, config: TrainConfig, tokens: int) -> dic
         beats = torch.randn(n, BEAT_CHANNELS, tokens)
         return {"latents": latents, "time": torch.rand(n), "condition": condition, "beats": beats}
     given = {"latents": latents, "noise": torch.randn(n, config.decoder_noise, 2 * tokens)}
-    return given | ({"offset": torch.randint(TOKEN, (n,))} if isinstance(network, CutDecoder) else {})
+    return given | ({"offset": LEAST_OFFSET + torch.randint(TOKEN, (n,))} if isinstance(network, CutDecoder) else {})
 
 
 def _graph(name: str, network: nn.Module, config: TrainConfig, tokens: int) -> bytes:
@@ -233,6 +233,7 @@ def _card(
         latent_shape=(config.latent_channels, tokens),
         decoder_noise_shape=(config.decoder_noise, 2 * tokens),
         latent_seconds=tokens * TOKEN / config.sampling_rate,
+        cut_from=(LEAST_OFFSET, LEAST_OFFSET + TOKEN - 1) if tokens * TOKEN > config.samples else None,
         heart_rate=(float(_EDGES["heart_rate"][0]), float(_EDGES["heart_rate"][-1])),
         age=(float(_EDGES["age"][0]), float(_EDGES["age"][-1])),
         histograms=histograms(prepared, config),

@@ -15,6 +15,7 @@ __all__ = [
     "low_pass",
     "reconstruction_loss",
     "spectral_loss",
+    "unevenness",
 ]
 
 _WINDOWS = (32, 64, 128, 256)
@@ -137,3 +138,11 @@ def adversarial_losses(real: list[list[Tensor]], made: list[list[Tensor]]) -> tu
         for rf, mf in zip(r[:-1], m[:-1])
     ]
     return verdicts, torch.stack(distances).mean()
+
+
+def unevenness(powers: Tensor) -> Tensor:
+    """How far a batch's powers (n, …) are from 0 in the mean over records: the mean product of two halves' means.
+
+    Their squares would count the batch's scatter, too.
+    """
+    return (powers[::2].mean(0) * powers[1::2].mean(0)).mean()

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from ecgsdk.encoding import condition_width
 from ecgsdk.training.autoencoder import build_decoder, decoder_noise, freeze_statistics, jittered, load_encoder
 from ecgsdk.training.critics import Critics, Given, TokenCritic, token_powers
-from ecgsdk.training.cut import Cut, begun_later
+from ecgsdk.training.cut import LEAST_OFFSET, SPARE, Cut, begun_later
 from ecgsdk.training.distillation import build_distilled, one_step, pair_errors
 from ecgsdk.training.loop import Ema, Stage, descend, load_average, load_stage, mixed_precision
-from ecgsdk.training.losses import decoding_losses, discriminator_loss, gradient_penalty
+from ecgsdk.training.losses import decoding_losses, discriminator_loss, gradient_penalty, unevenness
 from ecgsdk.training.networks import TOKEN
 from ecgsdk.training.pairs import load_pairs
 
@@ -73,13 +73,13 @@ def tuning_stage(config: TrainConfig, folder: Path, train: TrainingData, device:
         return unevenness(token_powers(made, phase)), -tokens(made, phase)[0][-1].mean()
 
     def step(number: int) -> dict[str, Tensor]:
-        rows, offset = train.draw(n), torch.randint(TOKEN, (n,), device=device)
+        rows, offset = train.draw(n), LEAST_OFFSET + torch.randint(TOKEN, (n,), device=device)
         given = Given(train.conditions[rows], train.beats[rows], train.times[rows])
         real = rounded(jittered(train.millivolts(rows), config))
         start, end, *asked = pairs.take(torch.randint(pairs.learned, (n // 2,), device=device))
         with mixed_precision(device):
             error = (one_step(network, start, *asked) - end).square().mean()
-            noise = torch.randn(n, end.shape[1], end.shape[2] + 1, device=device)
+            noise = torch.randn(n, end.shape[1], end.shape[2] + SPARE, device=device)
             latents = one_step(network, noise, given.condition, train.beats_behind(rows, offset))
             known = encoder(begun_later(real[:copies], offset[:copies])).float()
         latents = torch.cat([latents, known + config.latent_noise * torch.randn_like(known)])
@@ -115,14 +115,6 @@ def _begin(folder: Path, config: TrainConfig) -> nn.ModuleDict:
 def tuned_networks(networks: Mapping[str, nn.Module]) -> nn.ModuleDict:
     """Those of a generator's networks that tuning changes."""
     return nn.ModuleDict({name: networks[name] for name in ("distilled", "decoder", "cut")})
-
-
-def unevenness(powers: Tensor) -> Tensor:
-    """How far a batch's powers (n, …) are from 0 in the mean over records: the mean product of two halves' means.
-
-    Their squares would count the batch's scatter, too.
-    """
-    return (powers[::2].mean(0) * powers[1::2].mean(0)).mean()
 
 
 def rounded(signals: Tensor) -> Tensor:

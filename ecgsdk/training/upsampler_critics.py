@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ecgsdk.leads import INDEPENDENT_LEADS
-from ecgsdk.training.upsampler_rates import FINE_RATE
+from ecgsdk.training.upsampler_grain import FRAME
+from ecgsdk.training.upsampler_rates import FINE_RATE, STEP_MV
 
-__all__ = ["PIECE", "LevelCritics", "band_figures", "piece_figures"]
+__all__ = ["PIECE", "LevelCritics", "band_figures", "phase_powers", "piece_figures"]
 
 PIECE = 2 * FINE_RATE
 """Samples at 500 Hz of which figures are taken."""
@@ -25,6 +26,8 @@ _POWERS = 2 * (len(_EDGES_HZ) - 1) * _LEADS
 _TINY_MV = 1e-9
 _FURTHEST = 6.0
 _LEAST_SPREAD = 0.01
+_ORDERS = (1, 2, 3, 4)
+_OUTER_FRAMES = 3
 
 
 def band_figures(signals: Tensor, near: Tensor) -> Tensor:
@@ -58,6 +61,23 @@ def piece_figures(signals: Tensor, near: Tensor) -> Tensor:
     """Figures of the first and the second 2 s, (n, 2, 244)."""
     pieces = (slice(0, PIECE), slice(PIECE, 2 * PIECE))
     return torch.stack([band_figures(signals[..., piece], near[:, piece]) for piece in pieces], dim=1)
+
+
+def phase_powers(signals: Tensor) -> Tensor:
+    """By which sample of a frame differences are larger or smaller: in recordings, by none.
+
+    Args:
+        signals: mV at 400 Hz, (n, 8, samples); the first begins a frame of 16, the longest stride of the upsampler.
+
+    Returns:
+        (n, 8 · orders, 16): mean logarithm of squared differences of order 1 to 4, less its mean over the 16, without
+        the outermost frames.
+    """
+    frames = signals.shape[-1] // FRAME - 2 * _OUTER_FRAMES
+    inner = signals[..., _OUTER_FRAMES * FRAME :]
+    differences = [inner.diff(n=order, dim=-1)[..., : frames * FRAME] for order in _ORDERS]
+    powers = (torch.cat(differences, dim=1).square() + STEP_MV**2 / 4).log().unflatten(-1, (frames, FRAME)).mean(dim=2)
+    return powers - powers.mean(dim=-1, keepdim=True)
 
 
 class LevelCritics(nn.Module):

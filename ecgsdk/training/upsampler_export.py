@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SAMPLING_RATES", "add_upsampler"]
 
-SAMPLING_RATES = (100.0, 500.0, 250.0)
+SAMPLING_RATES = (500.0, 250.0, 100.0)
 """Hz that a model with an upsampler makes, the default first."""
 
 # Of the output's standard deviation, which is above 0.2 mV for the inputs that graphs are compared with: some steps.

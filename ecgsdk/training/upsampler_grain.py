@@ -62,6 +62,8 @@ class Grain(nn.Module):
 
     Attributes:
         mixing: of the noises, by state and band, (states, bands, 8, 9).
+        bent: what tuning adds to the transform's kernels. Frames of a lapped transform whose bands differ in loudness
+            are louder at some of their 16 samples than at others.
     """
 
     def __init__(self, seen: int, width: int) -> None:
@@ -78,6 +80,7 @@ class Grain(nn.Module):
         self.head = nn.Conv2d(width, BANDS, (1, 3), padding=(0, 1))
         self.lead_gains = nn.Parameter(torch.zeros(1, BANDS, _LEADS, 1))
         self.mixing = nn.Parameter(torch.eye(_LEADS, SOURCES).repeat(STATES, BANDS, 1, 1))
+        self.bent = nn.Parameter(torch.zeros(BANDS, 1, 1, 2 * FRAME))
         nn.init.zeros_(self.bursts.weight)
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(cast("Tensor", self.head.bias), math.log(_TYPICAL_MV))
@@ -126,8 +129,8 @@ class Grain(nn.Module):
         return _analysed(signals, cast("Tensor", self.synthesis), FRAME)
 
     def synthesised(self, coefficients: Tensor) -> Tensor:
-        """Signals of coefficients: what `coefficients` gives, backwards."""
-        kernels = cast("Tensor", self.synthesis)
+        """Signals of coefficients: what `coefficients` gives, backwards, with the kernels bent."""
+        kernels = cast("Tensor", self.synthesis) + self.bent
         return F.conv_transpose2d(coefficients, kernels, stride=(1, FRAME), padding=(0, FRAME))[:, 0]
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ecgsdk.training.loop import Ema, Stage, descend, load_average, load_stage
-from ecgsdk.training.losses import discriminator_loss
+from ecgsdk.training.losses import discriminator_loss, unevenness
 from ecgsdk.training.upsampler import CUT, held_out_figures_of, near_error, waveform_loss
-from ecgsdk.training.upsampler_critics import PIECE, LevelCritics, piece_figures
+from ecgsdk.training.upsampler_critics import PIECE, LevelCritics, phase_powers, piece_figures
 from ecgsdk.training.upsampler_network import Upsampler, build_upsampler, noise_shape
 from ecgsdk.training.upsampler_rates import STEP_MV, decimated, splined, stepped
 from ecgsdk.training.upsampler_statistics import fit_statistics
@@ -27,7 +27,7 @@ _MARGIN = 24
 _BLUR = 0.1
 _JITTER = 0.1
 _PENALTY = 0.02
-_PASSING, _MOMENTS, _ANCHOR, _COPIED = 0.2, 1.0, 10.0, 20.0
+_PASSING, _MOMENTS, _ANCHOR, _COPIED, _FOLDED = 0.2, 1.0, 10.0, 20.0, 300.0
 _LEARNED_FROM = 16
 
 
@@ -58,7 +58,8 @@ def upsampler_tuning_stage(
     """The upsampler against critics of band powers, with its expected ECG held in place.
 
     Critics see figures of 2 s at 500 Hz, under as much noise as one of the recorder's steps makes. The ECG to be
-    expected must stay so, what is made must give the same 100 Hz, and its errors near R peaks have a price.
+    expected must stay so, what is made must give the same 100 Hz, and its errors near R peaks have a price. In the
+    mean over records no sample of a frame may be rougher than another.
     """
     network = _begin(config, folder, train).to(device)
     ema = Ema(network, config.upsampler_tuning_ema).to(device)
@@ -73,7 +74,8 @@ def upsampler_tuning_stage(
         coarse, fine, near = train.draw(config.upsampler_batch, CUT)
         gain = torch.exp(_JITTER * torch.randn(len(coarse), 1, 1, device=device))
         noise = torch.randn(len(coarse), *noise_shape(coarse.shape[-1]), device=device)
-        made = stepped(network.sampled(coarse, noise))
+        sampled = network.sampled(coarse, noise)
+        made, folded = stepped(sampled), unevenness(phase_powers(sampled))
         real_seen, made_seen = (critics.normal(_seen(signals, near, gain)) for signals in (fine, made))
         critics_loss = _critics_loss(critics, real_seen, made_seen.detach())
         descend(optimizers["critics"], critics.parameters(), critics_loss)
@@ -82,11 +84,12 @@ def upsampler_tuning_stage(
         anchor = waveform_loss(fine - network.expected(coarse, network.features(coarse)))
         copied = (decimated(made) - coarse[..., _MARGIN:-_MARGIN]).abs().mean()
         ratio = near_error(made, fine, near) / near_error(network.interpolated(coarse), fine, near)
-        loss = _PASSING * passing + _MOMENTS * moments + _ANCHOR * anchor + _COPIED * copied
+        loss = _PASSING * passing + _MOMENTS * moments + _ANCHOR * anchor + _COPIED * copied + _FOLDED * folded
         descend(optimizers["main"], network.parameters(), loss + cast("Tensor", price.price) * ratio)
         price.observe(ratio.detach())
         ema.update(network, number)
-        figures = {"critics": critics_loss, "passing": passing, "moments": moments, "anchor": anchor, "error": ratio}
+        figures = {"critics": critics_loss, "passing": passing, "moments": moments, "anchor": anchor}
+        figures |= {"folded": folded, "error": ratio}
         return {name: value.detach() for name, value in figures.items()}
 
     networks = {"upsampler": network, "average": ema, "critics": critics, "price": price}
