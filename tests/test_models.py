@@ -86,6 +86,9 @@ def test_a_card_that_is_none(copy, content):
         ("histograms", {}),
         ("seconds", "10"),
         ("steps", 0),
+        ("cut_from", [8]),
+        ("cut_from", [8, 40]),
+        ("latent_seconds", 9.0),
     ],
 )
 def test_a_card_with_a_wrong_value(copy, name, value):
