@@ -241,7 +241,9 @@ def _check_cut(values: dict[str, Any]) -> None:
     least, greatest = values["cut_from"]
     samples = round((values["latent_seconds"] - values["seconds"]) * min(values["sampling_rates"]))
     if not (isinstance(least, int) and isinstance(greatest, int) and 0 <= least <= greatest <= samples):
-        raise ValueError(f"cut_from is {values['cut_from']!r}, which leaves no record of {values['latent_seconds']!r} s")
+        raise ValueError(
+            f"cut_from is {values['cut_from']!r}, which leaves no record of {values['latent_seconds']!r} s"
+        )
 
 
 def _check_rates(values: dict[str, Any]) -> None:

@@ -81,7 +81,9 @@ class Decay:
     def generate(self, cohort, n, *, seed, steps, sampling_rate):
         start = np.random.default_rng(seed).normal(size=(n, 12, 1000)).astype(np.float32)
         conditions = tuple(cohort.condition(i) for i in range(n))
-        yield ECGBatch(self.integrate(lambda x, _: -x, start, steps), sampling_rate, conditions, tuple(map(str, range(n))))
+        yield ECGBatch(
+            self.integrate(lambda x, _: -x, start, steps), sampling_rate, conditions, tuple(map(str, range(n)))
+        )
 
 
 def test_the_integrators_are_compared(monkeypatch, tmp_path):
