@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ecgsdk.runtime import Session
     from ecgsdk.workers import Begun
 
-__all__ = ["MOST_RECORDS", "Generator", "integrate", "load_generator"]
+__all__ = ["MOST_RECORDS", "Generator", "load_generator"]
 
 MOST_RECORDS = 10**9
 """Records that one call makes at most."""

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 import ecgsdk
 from ecgsdk.batch import ECGBatch
-from ecgsdk.generator import integrate
+from ecgsdk.flow import integrate
 from ecgsdk.models import find_model
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"

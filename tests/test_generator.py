@@ -10,7 +10,7 @@ import pytest
 
 import ecgsdk
 from ecgsdk.beats import detect_beats, heart_rate, rr_variation
-from ecgsdk.generator import integrate
+from ecgsdk.flow import integrate
 from ecgsdk.writers.quantise import quantise
 
 

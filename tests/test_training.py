@@ -12,7 +12,7 @@ import pytest
 
 import ecgsdk
 from ecgsdk.errors import ConditionError, TrainingError, WriteError
-from ecgsdk.generator import integrate
+from ecgsdk.flow import integrate
 from ecgsdk.quality import quality_steps
 
 torch = pytest.importorskip("torch")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecgsdk.encoding import BEAT_CHANNELS
-from ecgsdk.training.losses import Discriminators, low_pass
+from ecgsdk.training.losses import Discriminators, difference_powers, low_pass
 from ecgsdk.training.networks import TOKEN
 
 __all__ = ["Critics", "Given", "TokenCritic", "beat_windows", "token_powers"]
@@ -22,7 +22,6 @@ _BEFORE, _AFTER = 28, 36
 _PARTS = ((0, 20), (20, 38), (38, 64))
 _REACH = 4
 _MOST_BEATS_SEEN = 12
-_ORDERS = (1, 2, 3, 4)
 _LEADS_COUNT = 2
 _QUIET_COUNT = 2
 _QUIET = 32
@@ -264,8 +263,7 @@ def token_powers(signals: Tensor, phase: Tensor) -> Tensor:
     Returns:
         (n, leads · orders, 8), of differences of order 1 to 4. Recordings have 0 in the mean over records.
     """
-    differences = [signals.float().diff(n=order, dim=-1)[..., : signals.shape[-1] - max(_ORDERS)] for order in _ORDERS]
-    powers = _folded(torch.cat(differences, dim=1).square().add(1e-5).log(), phase).mean(2)
+    powers = _folded(difference_powers(signals, 1e-5), phase).mean(2)
     return powers - powers.mean(-1, keepdim=True)
 
 

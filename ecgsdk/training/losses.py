@@ -10,6 +10,7 @@ __all__ = [
     "Discriminators",
     "adversarial_losses",
     "decoding_losses",
+    "difference_powers",
     "discriminator_loss",
     "gradient_penalty",
     "low_pass",
@@ -19,6 +20,7 @@ __all__ = [
 ]
 
 _WINDOWS = (32, 64, 128, 256)
+_ORDERS = 4
 
 
 def reconstruction_loss(made: Tensor, real: Tensor) -> Tensor:
@@ -138,6 +140,21 @@ def adversarial_losses(real: list[list[Tensor]], made: list[list[Tensor]]) -> tu
         for rf, mf in zip(r[:-1], m[:-1])
     ]
     return verdicts, torch.stack(distances).mean()
+
+
+def difference_powers(signals: Tensor, floor: float) -> Tensor:
+    """Logarithm of squared differences of order 1 to 4, the floor (mV²) added.
+
+    Args:
+        signals: (n, leads, samples) in mV.
+        floor: keeps what is next to nothing from counting.
+
+    Returns:
+        (n, 4 · leads, samples − 4).
+    """
+    orders = range(1, _ORDERS + 1)
+    differences = [signals.float().diff(n=order, dim=-1)[..., : signals.shape[-1] - _ORDERS] for order in orders]
+    return (torch.cat(differences, dim=1).square() + floor).log()
 
 
 def unevenness(powers: Tensor) -> Tensor:

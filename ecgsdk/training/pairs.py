@@ -14,7 +14,7 @@ import torch
 
 from ecgsdk.encoding import encode_beats, encode_conditions
 from ecgsdk.errors import TrainingError
-from ecgsdk.generator import integrate
+from ecgsdk.flow import integrate
 from ecgsdk.rhythm import MOST_BEATS
 from ecgsdk.training.data import sampling_weights
 from ecgsdk.training.flow import build_flow

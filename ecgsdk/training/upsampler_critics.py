@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ecgsdk.leads import INDEPENDENT_LEADS
+from ecgsdk.training.losses import difference_powers
 from ecgsdk.training.upsampler_grain import FRAME
 from ecgsdk.training.upsampler_rates import FINE_RATE, STEP_MV
 
@@ -26,7 +27,6 @@ _POWERS = 2 * (len(_EDGES_HZ) - 1) * _LEADS
 _TINY_MV = 1e-9
 _FURTHEST = 6.0
 _LEAST_SPREAD = 0.01
-_ORDERS = (1, 2, 3, 4)
 _OUTER_FRAMES = 3
 
 
@@ -74,9 +74,8 @@ def phase_powers(signals: Tensor) -> Tensor:
         the outermost frames.
     """
     frames = signals.shape[-1] // FRAME - 2 * _OUTER_FRAMES
-    inner = signals[..., _OUTER_FRAMES * FRAME :]
-    differences = [inner.diff(n=order, dim=-1)[..., : frames * FRAME] for order in _ORDERS]
-    powers = (torch.cat(differences, dim=1).square() + STEP_MV**2 / 4).log().unflatten(-1, (frames, FRAME)).mean(dim=2)
+    inner = difference_powers(signals, STEP_MV**2 / 4)[..., _OUTER_FRAMES * FRAME :][..., : frames * FRAME]
+    powers = inner.unflatten(-1, (frames, FRAME)).mean(dim=2)
     return powers - powers.mean(dim=-1, keepdim=True)
 
 

@@ -144,13 +144,5 @@ def _critics_loss(critics: LevelCritics, real: Tensor, made: Tensor) -> Tensor:
 def _moments_apart(real: Tensor, made: Tensor) -> Tensor:
     """How far a batch's figures are apart in their means, their spreads, and how much they change within records."""
     changes = ((side[:, 0] - side[:, 1]).abs().mean(dim=0) for side in (real, made))
-    means, spreads = ([f(side.flatten(0, 1)) for side in (real, made)] for f in (_mean, _spread))
+    means, spreads = ([f(side.flatten(0, 1), dim=0) for side in (real, made)] for f in (torch.mean, torch.std))
     return torch.stack([(a - b).square().mean() for a, b in (means, spreads, tuple(changes))]).sum()
-
-
-def _mean(values: Tensor) -> Tensor:
-    return values.mean(dim=0)
-
-
-def _spread(values: Tensor) -> Tensor:
-    return values.std(dim=0)
