@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -249,10 +250,18 @@ class Generator:
                 f"one step of {self.card.name} knows no guidance; leave --steps out, or take {self.card.most_steps}"
             )
         rate = self.card.sampling_rates[0] if sampling_rate is None else float(sampling_rate)
-        self._flow_for(provenance.steps or 1)  # opened here, once, and not by each of the workers
-        if rate != self.card.decoder_rate:
-            _ = self._upsampling  # likewise
+        self._open_sessions(provenance.steps or 1, rate)
         return self._batches(cohort, range(start, start + n), provenance, rate, batch_size)
+
+    def _open_sessions(self, steps: int, rate: float) -> None:
+        """Opens what the call needs, once and not by each of the workers."""
+        if rate == self.card.decoder_rate:
+            self._flow_for(steps)
+            return
+        with ThreadPoolExecutor(1) as beside:
+            opening = beside.submit(lambda: self._upsampling)
+            self._flow_for(steps)
+            opening.result()
 
     def _batches(
         self, cohort: Cohort, records: range, provenance: Provenance, rate: float, batch_size: int
@@ -276,9 +285,12 @@ class Generator:
                 provenance=provenance,
             )
 
-        return self._workers.begin(
-            len(indices), lambda share: self._share_of(conditions[share], indices[share], provenance, rate), batch
-        )
+        made = np.empty((len(indices), len(LEADS), round(self.card.seconds * rate)), dtype=np.float32)
+
+        def share_of(share: slice) -> np.ndarray:
+            return self._share_of(conditions[share], indices[share], provenance, rate, made[share])
+
+        return self._workers.begin(len(indices), share_of, batch, into=made)
 
     def _conditions(self, asked: Sequence[Condition], indices: range, provenance: Provenance) -> list[Condition]:
         """What is asked for and what is drawn, record by record."""
@@ -291,12 +303,11 @@ class Generator:
         return [draw_condition(c, self.card.histograms, limits, streams.of(i)) for c, i in zip(asked, indices)]
 
     def _share_of(
-        self, conditions: Sequence[Condition], indices: range, provenance: Provenance, rate: float
+        self, conditions: Sequence[Condition], indices: range, provenance: Provenance, rate: float, signals: np.ndarray
     ) -> np.ndarray:
-        """Signals of some records, made in one thread."""
+        """Fills the signals of some records, in one thread, and gives them back."""
         drawn = [self._drawn(conditions[part], indices[part], provenance.seed) for part in in_parts(len(indices))]
         inputs = drawn[0] if len(drawn) == 1 else [np.concatenate(each) for each in zip(*drawn)]
-        signals = np.empty((len(indices), len(LEADS), round(self.card.seconds * rate)), dtype=np.float32)
         most = self._upsampling.most if rate != self.card.decoder_rate else None
         for block in self._workers.blocks(len(indices), most):
             with self._workers.turn:

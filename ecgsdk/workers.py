@@ -37,11 +37,23 @@ Taken = TypeVar("Taken")
 
 
 class Begun(Generic[Made]):
-    """What the threads are at work on."""
+    """What the threads are at work on.
 
-    def __init__(self, submit: Callable[[], list[Future[np.ndarray]]], finish: Callable[[np.ndarray], Made]) -> None:
+    Args:
+        submit: sets threads to work on the shares.
+        finish: turns all rows into the result.
+        into: all rows, where the work fills them; otherwise those that it gives are copied together.
+    """
+
+    def __init__(
+        self,
+        submit: Callable[[], list[Future[np.ndarray]]],
+        finish: Callable[[np.ndarray], Made],
+        into: np.ndarray | None = None,
+    ) -> None:
         self._submit = submit
         self._finish = finish
+        self._into = into
         self._process, self._tasks = os.getpid(), submit()
 
     def result(self) -> Made:
@@ -50,7 +62,9 @@ class Begun(Generic[Made]):
             self._process, self._tasks = os.getpid(), self._submit()
         try:
             rows = [task.result() for task in self._tasks]
-            return self._finish(rows[0] if len(rows) == 1 else np.concatenate(rows))
+            if self._into is None:
+                return self._finish(rows[0] if len(rows) == 1 else np.concatenate(rows))
+            return self._finish(self._into)
         except BaseException:
             self.cancel()  # or an interrupted process would end only when all of them are done
             raise
@@ -122,6 +136,7 @@ class Workers:
         finish: Callable[[np.ndarray], Made],
         *,
         blocks: int = _CPU_BLOCKS,
+        into: np.ndarray | None = None,
     ) -> Begun[Made]:
         """Lets the threads make all records.
 
@@ -130,10 +145,11 @@ class Workers:
             work: makes some of them, a row each.
             finish: turns all rows into the result, in the thread that asks for it.
             blocks: that a thread takes at a time, at most, on the CPU.
+            into: all rows, where the work fills its own of them; otherwise those that it gives are copied together.
         """
         # A GPU's runs are as large as they may be; on the CPU no thread is to be without work.
         share = min(-(-records // self._threads.number), blocks * self.block) if self._on_cpu else self.block
-        return Begun(lambda: [self._threads.submit(work, part) for part in in_parts(records, share)], finish)
+        return Begun(lambda: [self._threads.submit(work, part) for part in in_parts(records, share)], finish, into)
 
 
 def in_turn(begun: Iterable[Begun[Made]], *, ahead: int = 1) -> Iterator[Made]:

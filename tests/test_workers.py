@@ -23,6 +23,18 @@ def test_rows_come_in_order_whatever_the_number_of_threads():
             assert doubled(Workers("cpu", threads), np.arange(n)).result() == list(range(0, 2 * n, 2))
 
 
+def test_work_may_fill_rows_that_are_given():
+    for threads in (1, 2):
+        made, workers = np.zeros(200), Workers("cpu", threads)
+
+        def fill(part, made=made):
+            made[part] = np.arange(200)[part]
+            return made[part]
+
+        assert workers.begin(200, fill, lambda rows: rows, into=made).result() is made
+        assert made.tolist() == list(range(200))
+
+
 def test_a_gpu_takes_a_whole_batch_but_no_more_than_its_memory_holds():
     assert Workers("cuda").blocks(100) == [slice(0, 100)]
     assert Workers("cuda").blocks(100, 64) == [slice(0, 64), slice(64, 100)]
