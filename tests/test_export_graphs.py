@@ -16,6 +16,7 @@ from ecgsdk.training.cut import Cut, CutDecoder  # noqa: E402
 from ecgsdk.training.fusing import fused  # noqa: E402
 from ecgsdk.training.graphs import export_graph  # noqa: E402
 from ecgsdk.training.networks import TOKEN, Decoder, Encoder, Flow, Rhythm  # noqa: E402
+from ecgsdk.training.noise_floor import NoiseFloor  # noqa: E402
 from ecgsdk.training.rhythm_graph import DrawnIntervals, export_rhythm  # noqa: E402
 
 
@@ -52,11 +53,14 @@ def test_the_fused_decoder_is_the_decoder(blocks):
         assert standard_deviations(fused(decoder, 25)(*inputs), decoder(*inputs)) < 1e-5
 
 
-def test_the_fused_decoder_is_cut_as_the_decoder_is():
+def test_the_fused_decoder_is_changed_and_cut_as_the_decoder_is():
     torch.manual_seed(2)
     decoder = CutDecoder(
-        trained(Decoder((8, 16), latent_channels=4, blocks=1, noise_channels=3)), trained(Cut(24 * TOKEN))
+        trained(Decoder((8, 16), latent_channels=4, blocks=1, noise_channels=3)),
+        trained(Cut(24 * TOKEN)),
+        NoiseFloor(24 * TOKEN),
     )
+    decoder.floor.recorded += 0.5
     inputs = torch.randn(3, 4, 25), torch.randn(3, 3, 50), torch.tensor([0, 3, 7])
     with torch.no_grad():
         assert standard_deviations(fused(decoder, 25)(*inputs), decoder(*inputs)) < 1e-5

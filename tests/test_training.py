@@ -46,6 +46,7 @@ TINY = replace(
     distil_batch=4,
     tuning_steps=2,
     tuning_batch=4,
+    floor_steps=2,
     rhythm_steps=4,
     rhythm_batch=4,
 )
@@ -86,7 +87,8 @@ def test_folds_one_to_eight_train_and_fold_nine_is_held_out(ptbxl, tmp_path):
 
 def test_each_stage_logs_finite_figures(run):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert {row["stage"] for row in rows} == {"rhythm", "autoencoder", "adversarial", "flow", "distilled", "tuned"}
+    stages = {"rhythm", "autoencoder", "adversarial", "flow", "distilled", "tuned", "floor"}
+    assert {row["stage"] for row in rows} == stages
     assert all(np.isfinite(value) for row in rows for key, value in row.items() if key != "stage")
     assert all(row["steps_per_second"] > 0 for row in rows)
 
@@ -109,7 +111,7 @@ def test_an_exported_model_generates(run, tmp_path):
     target = tmp_path / "tiny"
     card = export(run, target, version="0", command="ecgsdk train", device="cpu", steps=3)
     assert card.name == "tiny"
-    done = {"autoencoder": 4, "flow": 4, "rhythm": 4, "adversarial": 2, "distilled": 4, "tuned": 2}
+    done = {"autoencoder": 4, "flow": 4, "rhythm": 4, "adversarial": 2, "distilled": 4, "tuned": 2, "floor": 2}
     assert card.training["steps_done"] == done
     assert card.data["records"] == 5
     assert (card.latent_shape[1], card.cut_from) == (TINY.samples // 8 + 3, (8, 15))

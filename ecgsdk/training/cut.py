@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ecgsdk.training.networks import TOKEN
+from ecgsdk.training.transport import transport
 
 __all__ = ["LEAST_OFFSET", "SPARE", "Cut", "CutDecoder", "begun_later"]
 
@@ -58,20 +59,25 @@ class Cut(nn.Module):
         inner = torch.cat([_quiet(signals[..., k : k + self.ENDS]) for k in _INNER if k + self.ENDS <= self.samples])
         for name, stretches in (("first", signals[..., : self.ENDS]), ("last", signals[..., -self.ENDS :])):
             level = torch.full((self.ENDS, self.ENDS), 1 / self.ENDS, dtype=torch.float64)
-            change = _transport(_covariance(inner), _covariance(_quiet(stretches))) - torch.eye(self.ENDS)
+            change = transport(_covariance(inner), _covariance(_quiet(stretches))) - torch.eye(self.ENDS)
             keep = torch.eye(self.ENDS) + (torch.eye(self.ENDS) - level) @ change
             getattr(self, name).copy_(keep)
 
 
 class CutDecoder(nn.Module):
-    """A decoder and the cut behind it: latents three tokens longer, noise and offsets → 8 leads × samples, mV."""
+    """A decoder, what is behind it, and the cut: latents three tokens longer, noise, offsets → 8 leads × samples, mV.
 
-    def __init__(self, decoder: nn.Module, cut: Cut) -> None:
+    Args:
+        floor: changes the decoded signals before they are cut.
+    """
+
+    def __init__(self, decoder: nn.Module, cut: Cut, floor: nn.Module | None = None) -> None:
         super().__init__()
-        self.decoder, self.cut = decoder, cut
+        self.decoder, self.cut, self.floor = decoder, cut, floor
 
     def forward(self, latents: Tensor, noise: Tensor, offset: Tensor) -> Tensor:
-        return self.cut(self.decoder(latents, noise), offset)
+        signals = self.decoder(latents, noise)
+        return self.cut(signals if self.floor is None else self.floor(signals), offset)
 
 
 def begun_later(signals: Tensor, offset: Tensor) -> Tensor:
@@ -91,18 +97,3 @@ def _quiet(stretches: Tensor) -> Tensor:
 def _covariance(stretches: Tensor) -> Tensor:
     """Of stretches (m, time), with 0.03 µV for the mean that they lack."""
     return stretches.T @ stretches / max(1, len(stretches)) + 1e-9 * torch.eye(stretches.shape[1])
-
-
-def _transport(given: Tensor, wanted: Tensor) -> Tensor:
-    """The symmetric matrix that changes Gaussian signals least and gives them the wanted covariance.
-
-    Optimal transport between Gaussians: Dowson and Landau 1982, Journal of Multivariate Analysis 12, 450.
-    """
-    root = _root(given)
-    inverse = torch.linalg.inv(root)
-    return inverse @ _root(root @ wanted @ root) @ inverse
-
-
-def _root(matrix: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh(matrix)
-    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T

@@ -28,6 +28,7 @@ from ecgsdk.training.fusing import fused
 from ecgsdk.training.graphs import BATCHES, check_model_folder, export_graph, graph_facts, write_model_folder
 from ecgsdk.training.loop import load_average, load_stage, load_weights
 from ecgsdk.training.networks import TOKEN, Flow, Rhythm
+from ecgsdk.training.noise_floor import NoiseFloor
 from ecgsdk.training.rhythm import build_rhythm
 from ecgsdk.training.rhythm_graph import export_rhythm
 from ecgsdk.training.train import HISTORY, run_config
@@ -181,8 +182,18 @@ def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], 
             stored["tuned"] = load_stage(folder, "tuned")
             cut = Cut(config.samples)
             load_average(tuned_networks(networks | {"cut": cut}), stored["tuned"], "tuned")
-            networks["decoder"] = CutDecoder(decoder, cut)
+            networks["decoder"] = CutDecoder(decoder, cut, _floor(folder, config, stored))
     return {name: network.eval() for name, network in networks.items()}, {n: s["step"] for n, s in stored.items()}
+
+
+def _floor(folder: Path, config: TrainConfig, stored: dict[str, Any]) -> NoiseFloor | None:
+    """The noise floor of a run that has one."""
+    if not (folder / "floor.pt").exists():
+        return None
+    stored["floor"] = load_stage(folder, "floor")
+    floor = NoiseFloor(config.samples)
+    load_weights(floor, stored["floor"]["networks"]["floor"], "floor")
+    return floor
 
 
 def _inputs(network: nn.Module, n: int, config: TrainConfig, tokens: int) -> dict[str, Tensor]:

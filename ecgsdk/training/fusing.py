@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ecgsdk.training.cut import CutDecoder
+from ecgsdk.training.frames import filtered, framed
 from ecgsdk.training.networks import Attention, Decoder, Flow, FlowBlock, fourier_features
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def fused(network: nn.Module, tokens: int) -> nn.Module | None:
     if isinstance(network, Flow):
         return FusedFlow(network, tokens).eval()
     if isinstance(network, CutDecoder):
-        return CutDecoder(FusedDecoder(cast("Decoder", network.decoder), tokens), network.cut).eval()
+        return CutDecoder(FusedDecoder(cast("Decoder", network.decoder), tokens), network.cut, network.floor).eval()
     return FusedDecoder(network, tokens).eval() if isinstance(network, Decoder) else None
 
 
@@ -133,6 +134,8 @@ class _FusedAttention(nn.Module):
 class FusedDecoder(nn.Module):
     """A decoder for latents of a fixed number of time steps."""
 
+    last: Tensor
+
     def __init__(self, decoder: Decoder, tokens: int) -> None:
         super().__init__()
         self.tokens = tokens
@@ -148,13 +151,14 @@ class FusedDecoder(nn.Module):
         self.finest = nn.Sequential(
             *[_image(layer) if isinstance(layer, nn.Conv1d) else layer for layer in decoder.finest]
         )
-        self.last = decoder.last
+        self.register_buffer("last", framed(cast("Any", decoder.last).taps[0]))
 
     def forward(self, latents: Tensor, noise: Tensor) -> Tensor:
         x = self.activation(self.first(latents[:, :, None])).squeeze(2)
         x = self.coarse(self.lstm(x)[:, :, None])
         x = _unfolded(x, 2, self.tokens)[:, :, None] + self.noise(noise[:, :, None])
-        return self.last(self.finest(_unfolded(self.fine(x), 4, 2 * self.tokens)[:, :, None]).squeeze(2))
+        x = self.finest(_unfolded(self.fine(x), 4, 2 * self.tokens)[:, :, None]).squeeze(2)
+        return filtered(x, self.last).transpose(2, 3).reshape(-1, 8, 8 * self.tokens)
 
 
 class _FusedConvBlock(nn.Module):

@@ -17,6 +17,7 @@ from ecgsdk.training.data import TrainingData, load_prepared, prepare
 from ecgsdk.training.distillation import distillation_stage
 from ecgsdk.training.flow import flow_stage
 from ecgsdk.training.loop import Stage, pick_device, run_stage
+from ecgsdk.training.noise_floor import noise_floor_stage
 from ecgsdk.training.pairs import make_pairs
 from ecgsdk.training.rhythm import rhythm_stage
 from ecgsdk.training.synthesiser import synthesiser_stage
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["HISTORY", "STAGES", "SYNTHESISER_STAGES", "UPSAMPLER_STAGES", "run_config", "train"]
 
 HISTORY = "history.jsonl"
-STAGES = ("prepare", "rhythm", "autoencoder", "adversarial", "flow", "pairs", "distilled", "tuned")
+STAGES = ("prepare", "rhythm", "autoencoder", "adversarial", "flow", "pairs", "distilled", "tuned", "floor")
 """Stages of the generator."""
 
 SYNTHESISER_STAGES = ("prepare", "synthesiser")
@@ -95,9 +96,10 @@ def _left(max_seconds: float | None, began: float) -> float | None:
 
 
 def _wanted(name: str, config: TrainConfig) -> bool:
-    """Whether a stage has any steps to do; three of them may be left out."""
-    if name == "tuned":
-        return min(config.distil_steps, config.adversarial_steps, config.tuning_steps) > 0
+    """Whether a stage has any steps to do; four of them may be left out."""
+    tuned = min(config.distil_steps, config.adversarial_steps, config.tuning_steps)
+    if name in ("tuned", "floor"):
+        return min(tuned, config.floor_steps if name == "floor" else tuned) > 0
     return {"adversarial": config.adversarial_steps, "distilled": config.distil_steps}.get(name, 1) > 0
 
 
@@ -176,4 +178,6 @@ def _stage(name: str, folder: Path, config: TrainConfig, device: torch.device) -
         return distillation_stage(config, folder, data, device)
     if name == "tuned":
         return tuning_stage(config, folder, data, device)
+    if name == "floor":
+        return noise_floor_stage(config, folder, data, device)
     return flow_stage(config, folder, data, held_out, device)

@@ -1,0 +1,209 @@
+"""The fine part of decoded ECGs, given levels that differ between records and leads as they do in recordings.
+
+Recordings differ in nothing that is faint as much as in the power that they have above 10 Hz between QRS complexes: one
+electrode is noisy, the next is not. A decoder has learned the mean of that, and about half of the spread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ecgsdk.training.autoencoder import build_decoder, decoder_noise
+from ecgsdk.training.cut import LEAST_OFFSET, SPARE, Cut
+from ecgsdk.training.distillation import build_distilled, one_step
+from ecgsdk.training.frames import filtered, framed
+from ecgsdk.training.loop import Stage, load_average, load_stage
+from ecgsdk.training.networks import TOKEN
+from ecgsdk.training.transport import transport
+from ecgsdk.training.tuning import tuned_networks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ecgsdk.training.config import TrainConfig
+    from ecgsdk.training.data import TrainingData
+    from ecgsdk.training.networks import Decoder, Flow
+
+__all__ = ["NoiseFloor", "noise_floor_stage"]
+
+_CUTOFFS_HZ = (8.0, 14.0, 22.0, 31.0, 40.0)
+_TAPS = 33
+_SHARES = (0.08, 0.3, 0.55, 0.8, 0.96)
+_AROUND = 0.06
+_EDGE = 2
+_EVERY = 2
+_LEAST_MV2 = 2e-7
+_MOST = 2.5
+_RIDGE = 3e-3
+_BATCH = 128
+
+
+def noise_floor_stage(config: TrainConfig, folder: Path, train: TrainingData, device: torch.device) -> Stage:
+    """Means and covariances of levels, of training records and of what the tuned networks make of their conditions.
+
+    Nothing is trained by gradients: the last step takes the map from the moments.
+    """
+    networks = tuned_networks(
+        {"distilled": build_distilled(config), "decoder": build_decoder(config), "cut": Cut(config.samples)}
+    )
+    load_average(networks, load_stage(folder, "tuned"), "tuned")
+    networks.to(device).eval().requires_grad_(False)
+    network, decoder = cast("Flow", networks["distilled"]), cast("Decoder", networks["decoder"])
+    floor = NoiseFloor(config.samples).to(device)
+    made, recorded = (_Moments(len(floor.made)).to(device) for _ in range(2))
+
+    def step(number: int) -> dict[str, Tensor]:
+        rows = torch.randint(len(train), (_BATCH,), device=device)
+        offset = LEAST_OFFSET + torch.randint(TOKEN, (_BATCH,), device=device)
+        start = torch.randn(_BATCH, config.latent_channels, config.samples // TOKEN + SPARE, device=device)
+        with torch.no_grad():
+            latents = one_step(network, start, train.conditions[rows], train.beats_behind(rows, offset))
+            made.observe(floor.levels(decoder(latents, decoder_noise(decoder, latents))))
+            recorded.observe(floor.levels(train.millivolts(rows)))
+        if number + 1 == config.floor_steps:
+            floor.take(made, recorded)
+        return {"spread": made.spread(), "spread_recorded": recorded.spread()}
+
+    parts = {"floor": floor, "made": made, "recorded": recorded}
+    return Stage("floor", config, parts, {}, config.floor_steps, step)
+
+
+class NoiseFloor(nn.Module):
+    """Changes how loud bands above 8 Hz are, from frame to frame of 80 ms, so that records' levels are as recorded.
+
+    A level is the logarithm of a band's smoothed power in one lead that a share of the frames stays below: quiet
+    frames (8 %) to QRS complexes (96 %). A record's 8 · 5 · 5 levels are mapped together, by the optimal transport
+    between two Gaussians, those of decoded and of recorded ECGs; each frame's gain is interpolated between the changes
+    of its record's levels.
+    """
+
+    made: Tensor
+    recorded: Tensor
+    matrix: Tensor
+    kernel: Tensor
+    ramps: Tensor
+    shares: Tensor
+    smoothing: Tensor
+    rises: Tensor
+
+    def __init__(self, samples: int, leads: int = 8) -> None:
+        super().__init__()
+        self.leads, self.bands = leads, len(_CUTOFFS_HZ)
+        levels = leads * self.bands * len(_SHARES)
+        self.register_buffer("made", torch.zeros(levels))
+        self.register_buffer("recorded", torch.zeros(levels))
+        self.register_buffer("matrix", torch.eye(levels))
+        self.register_buffer("kernel", framed(_filters()), persistent=False)
+        self.register_buffer("ramps", _ramps(), persistent=False)
+        self.register_buffer("rises", torch.eye(len(_SHARES)).diff(dim=0).T.contiguous(), persistent=False)
+        self.register_buffer("smoothing", torch.tensor([[[0.25, 0.5, 0.25]]]), persistent=False)
+        self.register_buffer("shares", _share_weights(-(-(samples // TOKEN - 2 * _EDGE) // _EVERY)), persistent=False)
+
+    def forward(self, signals: Tensor) -> Tensor:
+        """Signals (n, leads, samples) in mV at 100 Hz, samples a multiple of 8, with other levels."""
+        samples = int(signals.shape[-1])  # a fixed number in a graph
+        bands = filtered(signals, self.kernel)
+        loudness = self._loudness(bands)
+        levels = self._levels(loudness)
+        wanted = self.recorded + (levels.flatten(1) - self.made) @ self.matrix.T
+        change = (wanted.reshape(-1, self.leads * self.bands, len(_SHARES)) - levels).clamp(-2 * _MOST, 2 * _MOST) / 2
+        added = self._between(self._interpolated(loudness, levels, change).exp() - 1)
+        fine = (added * bands).reshape(-1, self.leads, self.bands, TOKEN, samples // TOKEN).sum(2)
+        return signals + fine.transpose(2, 3).reshape(-1, self.leads, samples)
+
+    def take(self, made: _Moments, recorded: _Moments) -> None:
+        """Takes the map from the moments of levels."""
+        self.made.copy_(made.mean())
+        self.recorded.copy_(recorded.mean())
+        self.matrix.copy_(transport(made.covariance(), recorded.covariance()))
+
+    def levels(self, signals: Tensor) -> Tensor:
+        """The levels of each record, (n, leads · bands · shares)."""
+        return self._levels(self._loudness(filtered(signals, self.kernel))).flatten(1)
+
+    def _loudness(self, bands: Tensor) -> Tensor:
+        """Logarithm of each band's power, smoothed over three frames, (n, leads · bands, frames)."""
+        power = bands.square().mean(2)
+        frames = int(power.shape[-1])
+        smooth = F.conv1d(power.reshape(-1, 1, frames), self.smoothing, padding=1)
+        return (smooth.reshape(-1, self.leads * self.bands, frames) + _LEAST_MV2).log()
+
+    def _levels(self, loudness: Tensor) -> Tensor:
+        """(n, leads · bands, frames) → (n, leads · bands, shares); signals of another length have other shares."""
+        inner = loudness[..., _EDGE:-_EDGE:_EVERY]
+        seen = int(inner.shape[-1])
+        return inner.sort(dim=-1).values @ (self.shares if len(self.shares) == seen else _share_weights(seen))
+
+    def _interpolated(self, loudness: Tensor, levels: Tensor, change: Tensor) -> Tensor:
+        """The change at each frame's loudness, linear between levels and constant beyond the outer ones."""
+        width = (levels @ self.rises).clamp_min(0.02)
+        share = ((loudness[:, :, None] - levels[..., :-1, None]) / width[..., None]).clamp(0, 1)
+        return change[..., :1] + (share * (change @ self.rises)[..., None]).sum(2)
+
+    def _between(self, gains: Tensor) -> Tensor:
+        """Frames' gains (n, channels, frames) at each sample, linear between the frames' middles."""
+        channels, frames = map(int, gains.shape[1:])
+        ramped = F.conv1d(gains.reshape(-1, 1, frames), self.ramps, padding=1)
+        return ramped.reshape(-1, channels, TOKEN, frames)
+
+
+class _Moments(nn.Module):
+    """Mean and covariance of what was observed, in double precision."""
+
+    count: Tensor
+    sums: Tensor
+    products: Tensor
+
+    def __init__(self, values: int) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("sums", torch.zeros(values, dtype=torch.float64))
+        self.register_buffer("products", torch.zeros(values, values, dtype=torch.float64))
+
+    def observe(self, values: Tensor) -> None:
+        """Takes rows of values into account."""
+        rows = values.double()
+        self.count += len(rows)
+        self.sums += rows.sum(0)
+        self.products += rows.T @ rows
+
+    def mean(self) -> Tensor:
+        return self.sums / self.count
+
+    def covariance(self) -> Tensor:
+        """With 0.003 added to each variance."""
+        mean = self.mean()
+        ridge = _RIDGE * torch.eye(len(mean), device=mean.device)
+        return self.products / self.count - torch.outer(mean, mean) + ridge
+
+    def spread(self) -> Tensor:
+        """Mean standard deviation of a value."""
+        return self.covariance().diagonal().sqrt().mean().float()
+
+
+def _filters() -> Tensor:
+    """Differences of windowed-sinc low-passes, and what is left above the last of them, (bands, taps)."""
+    times = torch.arange(_TAPS, dtype=torch.float64) - _TAPS // 2
+    window = torch.kaiser_window(_TAPS, periodic=False, beta=5.0, dtype=torch.float64)
+    low = torch.stack([torch.sinc(2 * hertz / 100 * times) * window for hertz in _CUTOFFS_HZ])
+    whole = F.one_hot(torch.tensor([_TAPS // 2]), _TAPS).double()
+    return torch.cat([low / low.sum(dim=1, keepdim=True), whole]).diff(dim=0)
+
+
+def _ramps() -> Tensor:
+    """What a frame's samples take of the frame before, their own and the next, (8, 1, 3)."""
+    place = (torch.arange(TOKEN) + 0.5) / TOKEN - 0.5
+    return torch.stack([(-place).clamp_min(0), 1 - place.abs(), place.clamp_min(0)], dim=1)[:, None]
+
+
+def _share_weights(frames: int) -> Tensor:
+    """What each of so many sorted frames counts in a level, (frames, shares): those within 6 % of the share."""
+    weights = torch.zeros(frames, len(_SHARES))
+    for k, share in enumerate(_SHARES):
+        chosen = slice(max(0, int((share - _AROUND) * frames)), int((share + _AROUND) * frames) + 1)
+        weights[chosen, k] = 1 / len(weights[chosen])
+    return weights
