@@ -191,7 +191,7 @@ def _floor(folder: Path, config: TrainConfig, stored: dict[str, Any]) -> NoiseFl
     if not (folder / "floor.pt").exists():
         return None
     stored["floor"] = load_stage(folder, "floor")
-    floor = NoiseFloor(config.samples)
+    floor = NoiseFloor(config.samples + SPARE * TOKEN)
     load_weights(floor, stored["floor"]["networks"]["floor"], "floor")
     return floor
 

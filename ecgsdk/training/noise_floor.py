@@ -53,7 +53,7 @@ def noise_floor_stage(config: TrainConfig, folder: Path, train: TrainingData, de
     load_average(networks, load_stage(folder, "tuned"), "tuned")
     networks.to(device).eval().requires_grad_(False)
     network, decoder = cast("Flow", networks["distilled"]), cast("Decoder", networks["decoder"])
-    floor = NoiseFloor(config.samples).to(device)
+    floor = NoiseFloor(config.samples + SPARE * TOKEN).to(device)
     made, recorded = (_Moments(len(floor.made)).to(device) for _ in range(2))
 
     def step(number: int) -> dict[str, Tensor]:
