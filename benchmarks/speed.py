@@ -8,7 +8,8 @@
 Records are 12 leads × 10 s at each of the model's rates, with its default settings, on all cores. Times of fresh
 processes are the best of five, others of `--repeat`. `made` is generation alone; the factor of a format is made and
 written / made. Memory is the greatest resident size of a fresh process that generates and writes HDF5. Operations are
-those of convolutions and matrix products; the peak is a matrix product's on as many threads.
+those of convolutions and matrix products; the peak is a matrix product's on as many threads. Files stay until the end:
+about 3 GB with these defaults, where TMPDIR says.
 """
 
 from __future__ import annotations
@@ -123,17 +124,18 @@ def start_up(model: str | None) -> dict[str, float]:
 
 def in_bulk(model: str | None, n: int, rate: float, repeat: int, seed: int, folder: Path) -> dict[str, float]:
     """Records a second made, and made and written as HDF5; and how much longer each format takes than making."""
-    runs = [each_in_turn(model, n, rate, seed, folder / f"{rate:g}-{i}-") for i in range(repeat)]
+    runs = [each_in_turn(model, n, rate, seed, folder / f"{rate:g}" / str(i)) for i in range(repeat)]
     best = {name: min(run[name] for run in runs) for name in runs[0]}
     figures = {f"made_per_s_{rate:g}": n / best["made"], f"written_per_s_{rate:g}": n / best["hdf5"]}
     return figures | {f"writer_factor_{rate:g}_{name}": best[name] / best["made"] for name in FORMATS}
 
 
-def each_in_turn(model: str | None, n: int, rate: float, seed: int, begins: Path) -> dict[str, float]:
+def each_in_turn(model: str | None, n: int, rate: float, seed: int, folder: Path) -> dict[str, float]:
     """Seconds of making, and of making and writing in each format, so that all suffer alike from what else runs."""
+    folder.mkdir(parents=True)
     calls: dict[str, Callable[[], object]] = {"made": partial(made, model, n, rate, seed)}
     for name in FORMATS:
-        calls[name] = partial(write_records, model, n, f"{begins}{name}", format=name, sampling_rate=rate, seed=seed)
+        calls[name] = partial(write_records, model, n, str(folder / name), format=name, sampling_rate=rate, seed=seed)
     return {name: timed(call) for name, call in calls.items()}
 
 

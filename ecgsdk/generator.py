@@ -254,8 +254,8 @@ class Generator:
         return self._batches(cohort, range(start, start + n), provenance, rate, batch_size)
 
     def _open_sessions(self, steps: int, rate: float) -> None:
-        """Opens what the call needs, once and not by each of the workers."""
-        if rate == self.card.decoder_rate:
+        """Opens what the call needs: once, not by each of the workers, and upsampler beside flow, which saves time."""
+        if rate == self.card.decoder_rate or "_upsampling" in vars(self):
             self._flow_for(steps)
             return
         with ThreadPoolExecutor(1) as beside:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import threading
 from typing import TYPE_CHECKING
 
 from ecgsdk.errors import ModelError, RuntimeSetupError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["DEVICES", "available_cores", "open_session", "session_device"]
 
 DEVICES = ("auto", "cpu", "cuda")
+_LOADING = threading.Lock()
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 # TF32 would round each factor to eleven bits.
 _OPTIONS = {"cpu": _PROVIDERS["cpu"], "cuda": (_PROVIDERS["cuda"], {"use_tf32": 0})}
@@ -51,6 +53,9 @@ def open_session(graph: bytes, *, device: str = "auto") -> onnxruntime.Inference
         session = runtime.InferenceSession(graph, options, providers=[_OPTIONS[name] for name in names])
     except Exception as error:  # onnxruntime raises a dozen kinds, none of them public
         raise ModelError(f"ONNX Runtime cannot load a graph: {' '.join(str(error).split()) or error!r}") from None
+    # It keeps the serialised graph, to begin anew on another device should a run fail: here that is an error, and 9 MB.
+    session.disable_fallback()
+    session._model_bytes = None
     if device == "cuda" and session_device(session) != "cuda":
         raise RuntimeSetupError(
             "--device cuda: ONNX Runtime could not start CUDA; check driver, CUDA and cuDNN, or use --device cpu"
@@ -90,7 +95,8 @@ def _load_libraries(runtime: object) -> None:
     """Loads CUDA's and cuDNN's libraries where pip put them; what is not there may be elsewhere in the system."""
     load = getattr(runtime, "preload_dlls", None)  # since 1.21
     if load is not None:
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+        # It prints what it does not find; two threads at once would leave the process without its standard output.
+        with _LOADING, contextlib.redirect_stdout(io.StringIO()):
             load()
 
 

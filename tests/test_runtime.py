@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -54,3 +56,16 @@ def test_a_session_that_fell_back_to_the_cpu_is_refused(monkeypatch):
 def test_what_is_no_graph():
     with pytest.raises(ModelError, match="cannot load a graph"):
         runtime.open_session(b"no graph")
+
+
+def test_libraries_loaded_by_two_threads_leave_the_output_where_it_was():
+    class Runtime:
+        @staticmethod
+        def preload_dlls():
+            time.sleep(0.02)
+            print("not found")
+
+    output = sys.stdout
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(runtime._load_libraries, [Runtime, Runtime]))
+    assert sys.stdout is output

@@ -46,7 +46,7 @@ TINY = replace(
     distil_batch=4,
     tuning_steps=2,
     tuning_batch=4,
-    floor_steps=2,
+    noise_floor_steps=2,
     rhythm_steps=4,
     rhythm_batch=4,
 )
@@ -87,7 +87,7 @@ def test_folds_one_to_eight_train_and_fold_nine_is_held_out(ptbxl, tmp_path):
 
 def test_each_stage_logs_finite_figures(run):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    stages = {"rhythm", "autoencoder", "adversarial", "flow", "distilled", "tuned", "floor"}
+    stages = {"rhythm", "autoencoder", "adversarial", "flow", "distilled", "tuned", "noise_floor"}
     assert {row["stage"] for row in rows} == stages
     assert all(np.isfinite(value) for row in rows for key, value in row.items() if key != "stage")
     assert all(row["steps_per_second"] > 0 for row in rows)
@@ -111,7 +111,7 @@ def test_an_exported_model_generates(run, tmp_path):
     target = tmp_path / "tiny"
     card = export(run, target, version="0", command="ecgsdk train", device="cpu", steps=3)
     assert card.name == "tiny"
-    done = {"autoencoder": 4, "flow": 4, "rhythm": 4, "adversarial": 2, "distilled": 4, "tuned": 2, "floor": 2}
+    done = {"autoencoder": 4, "flow": 4, "rhythm": 4, "adversarial": 2, "distilled": 4, "tuned": 2, "noise_floor": 2}
     assert card.training["steps_done"] == done
     assert card.data["records"] == 5
     assert (card.latent_shape[1], card.cut_from) == (TINY.samples // 8 + 3, (8, 15))
@@ -121,6 +121,24 @@ def test_an_exported_model_generates(run, tmp_path):
     assert batch.provenance.steps == 1
     with pytest.raises(WriteError, match="--force"):
         export(run, target, version="0")
+
+
+def test_a_noise_floor_of_other_networks_is_refused(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    stored = load_stage(folder, "noise_floor")
+    stored["networks"]["floor"]["networks"] += 1
+    torch.save(stored, folder / "noise_floor.pt")
+    with pytest.raises(TrainingError, match=r"noise_floor.pt belongs to other networks than tuned.pt; delete it"):
+        export(folder, tmp_path / "tiny", version="0")
+
+
+def test_without_a_noise_floor_there_is_none(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    (folder / "noise_floor.pt").unlink()
+    (folder / "config.json").write_text(json.dumps(replace(TINY, noise_floor_steps=0).as_dict()))
+    assert train(folder, stages=["noise_floor"], device="cpu")
+    assert not (folder / "noise_floor.pt").exists()
+    assert "noise_floor" not in export(folder, tmp_path / "tiny", version="0").training["steps_done"]
 
 
 def test_one_step_is_the_distilled_flow_and_high_quality_the_flow(run, tmp_path):

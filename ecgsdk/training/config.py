@@ -11,7 +11,7 @@ from ecgsdk.errors import TrainingError
 
 __all__ = ["CONFIGS", "TrainConfig"]
 
-_MAY_BE_ZERO = ("adversarial_steps", "distil_steps", "tuning_steps", "floor_steps", "seed")
+_MAY_BE_ZERO = ("adversarial_steps", "distil_steps", "tuning_steps", "noise_floor_steps", "seed")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class TrainConfig:
     tuning_penalty: float = 0.3
     tuning_ema: float = 0.998
 
-    floor_steps: int = 64
+    noise_floor_steps: int = 64
 
     rhythm_width: int = 128
     rhythm_mixtures: int = 8

@@ -17,6 +17,7 @@ from ecgsdk.cards import Card
 from ecgsdk.conditions import GROUPS
 from ecgsdk.drawing import relative_entropy, smoothed
 from ecgsdk.encoding import BEAT_CHANNELS, condition_width
+from ecgsdk.errors import TrainingError
 from ecgsdk.leads import LEADS
 from ecgsdk.training.accompanying import accompanying
 from ecgsdk.training.autoencoder import build_decoder
@@ -26,7 +27,7 @@ from ecgsdk.training.distillation import build_distilled
 from ecgsdk.training.flow import build_flow
 from ecgsdk.training.fusing import fused
 from ecgsdk.training.graphs import BATCHES, check_model_folder, export_graph, graph_facts, write_model_folder
-from ecgsdk.training.loop import load_average, load_stage, load_weights
+from ecgsdk.training.loop import fingerprint, load_average, load_stage, load_weights
 from ecgsdk.training.networks import TOKEN, Flow, Rhythm
 from ecgsdk.training.noise_floor import NoiseFloor
 from ecgsdk.training.rhythm import build_rhythm
@@ -180,19 +181,22 @@ def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], 
         load_average(networks["distilled"], stored["distilled"], "distilled")
         if (folder / "tuned.pt").exists():
             stored["tuned"] = load_stage(folder, "tuned")
-            cut = Cut(config.samples)
-            load_average(tuned_networks(networks | {"cut": cut}), stored["tuned"], "tuned")
-            networks["decoder"] = CutDecoder(decoder, cut, _floor(folder, config, stored))
+            cut, floor = Cut(config.samples), None
+            tuned = tuned_networks(networks | {"cut": cut})
+            load_average(tuned, stored["tuned"], "tuned")
+            if (folder / "noise_floor.pt").exists():
+                stored["noise_floor"] = load_stage(folder, "noise_floor")
+                floor = _noise_floor(stored["noise_floor"], tuned, config)
+            networks["decoder"] = CutDecoder(decoder, cut, floor)
     return {name: network.eval() for name, network in networks.items()}, {n: s["step"] for n, s in stored.items()}
 
 
-def _floor(folder: Path, config: TrainConfig, stored: dict[str, Any]) -> NoiseFloor | None:
-    """The noise floor of a run that has one."""
-    if not (folder / "floor.pt").exists():
-        return None
-    stored["floor"] = load_stage(folder, "floor")
+def _noise_floor(stored: dict[str, Any], tuned: nn.Module, config: TrainConfig) -> NoiseFloor:
+    """A run's noise floor; raises TrainingError where it was taken from other networks than the tuned ones."""
     floor = NoiseFloor(config.samples + SPARE * TOKEN)
-    load_weights(floor, stored["floor"]["networks"]["floor"], "floor")
+    load_weights(floor, stored["networks"]["floor"], "noise_floor")
+    if not torch.equal(floor.networks, fingerprint(tuned)):
+        raise TrainingError("noise_floor.pt belongs to other networks than tuned.pt; delete it and run the stage again")
     return floor
 
 

@@ -8,11 +8,11 @@ from torch.nn import functional as F
 
 from ecgsdk.training.networks import TOKEN
 
-__all__ = ["filtered", "framed"]
+__all__ = ["filtered", "framed", "unframed"]
 
 
 def framed(filters: Tensor) -> Tensor:
-    """The kernel for `filtered` of linear-phase filters, (filters, an odd number of taps)."""
+    """The kernel for `filtered` of filters around a sample, (filters, an odd number of taps), the past first."""
     half = filters.shape[1] // 2
     reach = -(-half // TOKEN)
     kernel = filters.new_zeros(len(filters), TOKEN, (2 * reach + 1) * TOKEN)
@@ -25,6 +25,10 @@ def framed(filters: Tensor) -> Tensor:
 def filtered(signals: Tensor, kernel: Tensor) -> Tensor:
     """Signals (n, leads, samples), which are taken to go on as they begin and end, through each of the filters.
 
+    Args:
+        signals: of whole frames: samples are a multiple of 8.
+        kernel: as `framed` makes it.
+
     Returns:
         Frames last: (n, leads · filters, 8 samples of a frame, frames).
     """
@@ -34,3 +38,9 @@ def filtered(signals: Tensor, kernel: Tensor) -> Tensor:
     frames = torch.cat([frames[:, :1, :1] * beyond, frames, frames[:, -1:, -1:] * beyond], dim=1)
     made = F.conv1d(frames.transpose(1, 2), kernel)
     return made.reshape(-1, leads * len(kernel) // TOKEN, TOKEN, samples // TOKEN)
+
+
+def unframed(frames: Tensor) -> Tensor:
+    """(n, channels, 8 samples of a frame, frames) → (n, channels, samples)."""
+    channels, count = int(frames.shape[1]), int(frames.shape[3])
+    return frames.transpose(2, 3).reshape(-1, channels, TOKEN * count)

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ecgsdk.training.cut import CutDecoder
-from ecgsdk.training.frames import filtered, framed
+from ecgsdk.training.frames import filtered, framed, unframed
 from ecgsdk.training.networks import Attention, Decoder, Flow, FlowBlock, fourier_features
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class FusedDecoder(nn.Module):
         x = self.coarse(self.lstm(x)[:, :, None])
         x = _unfolded(x, 2, self.tokens)[:, :, None] + self.noise(noise[:, :, None])
         x = self.finest(_unfolded(self.fine(x), 4, 2 * self.tokens)[:, :, None]).squeeze(2)
-        return filtered(x, self.last).transpose(2, 3).reshape(-1, 8, 8 * self.tokens)
+        return unframed(filtered(x, self.last))
 
 
 class _FusedConvBlock(nn.Module):

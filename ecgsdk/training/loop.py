@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
 import time
@@ -187,6 +188,14 @@ def load_average(network: nn.Module, stored: dict[str, Any], stage: str) -> None
     average = stored["networks"]["average"]
     weights = {k.removeprefix(prefix): v for k, v in average.items() if k.startswith(prefix)}
     load_weights(network, weights, stage)
+
+
+def fingerprint(network: nn.Module) -> torch.Tensor:
+    """The SHA-256 of all weights, as 32 bytes."""
+    digest = hashlib.sha256()
+    for name, weights in sorted(network.state_dict().items()):
+        digest.update(name.encode() + weights.cpu().numpy().tobytes())
+    return torch.tensor(list(digest.digest()), dtype=torch.uint8)
 
 
 def _resume(stage: Stage, folder: Path) -> int:

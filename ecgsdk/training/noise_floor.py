@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ecgsdk.errors import TrainingError
 from ecgsdk.training.autoencoder import build_decoder, decoder_noise
 from ecgsdk.training.cut import LEAST_OFFSET, SPARE, Cut
 from ecgsdk.training.distillation import build_distilled, one_step
-from ecgsdk.training.frames import filtered, framed
-from ecgsdk.training.loop import Stage, load_average, load_stage
+from ecgsdk.training.frames import filtered, framed, unframed
+from ecgsdk.training.loop import Stage, fingerprint, load_average, load_stage
 from ecgsdk.training.networks import TOKEN
-from ecgsdk.training.transport import transport
+from ecgsdk.training.transport import Moments, transport
 from ecgsdk.training.tuning import tuned_networks
 
 if TYPE_CHECKING:
@@ -30,15 +31,21 @@ if TYPE_CHECKING:
 
 __all__ = ["NoiseFloor", "noise_floor_stage"]
 
+_RATE = 100
+# Bands begin where P and T waves have little left; each is half as loud at its edge.
 _CUTOFFS_HZ = (8.0, 14.0, 22.0, 31.0, 40.0)
 _TAPS = 33
+# Shares of a record's frames below a level, and how far around a share frames count for it.
 _SHARES = (0.08, 0.3, 0.55, 0.8, 0.96)
 _AROUND = 0.06
-_EDGE = 2
-_EVERY = 2
+# Frames at either end that tell nothing, and every how many of the others are looked at: sorting takes time.
+_EDGE_FRAMES = 2
+_EVERY_FRAMES = 2
+# Of band power, so that its logarithm stays finite: what rounding to 1 µV makes.
 _LEAST_MV2 = 2e-7
-_MOST = 2.5
-_RIDGE = 3e-3
+# Logarithm of the greatest gain of amplitudes, and the least distance of two levels.
+_MOST_LOG_GAIN = 2.5
+_LEAST_RISE = 0.02
 _BATCH = 128
 
 
@@ -46,7 +53,12 @@ def noise_floor_stage(config: TrainConfig, folder: Path, train: TrainingData, de
     """Means and covariances of levels, of training records and of what the tuned networks make of their conditions.
 
     Nothing is trained by gradients: the last step takes the map from the moments.
+
+    Raises:
+        TrainingError: the rate is not 100 Hz, for which the bands are made.
     """
+    if config.sampling_rate != _RATE:
+        raise TrainingError(f"the noise_floor stage knows {_RATE} Hz only; set noise_floor_steps to 0")
     networks = tuned_networks(
         {"distilled": build_distilled(config), "decoder": build_decoder(config), "cut": Cut(config.samples)}
     )
@@ -54,7 +66,8 @@ def noise_floor_stage(config: TrainConfig, folder: Path, train: TrainingData, de
     networks.to(device).eval().requires_grad_(False)
     network, decoder = cast("Flow", networks["distilled"]), cast("Decoder", networks["decoder"])
     floor = NoiseFloor(config.samples + SPARE * TOKEN).to(device)
-    made, recorded = (_Moments(len(floor.made)).to(device) for _ in range(2))
+    floor.networks.copy_(fingerprint(networks))
+    made, recorded = (Moments(len(floor.made)).to(device) for _ in range(2))
 
     def step(number: int) -> dict[str, Tensor]:
         rows = torch.randint(len(train), (_BATCH,), device=device)
@@ -64,12 +77,12 @@ def noise_floor_stage(config: TrainConfig, folder: Path, train: TrainingData, de
             latents = one_step(network, start, train.conditions[rows], train.beats_behind(rows, offset))
             made.observe(floor.levels(decoder(latents, decoder_noise(decoder, latents))))
             recorded.observe(floor.levels(train.millivolts(rows)))
-        if number + 1 == config.floor_steps:
+        if number + 1 == config.noise_floor_steps:
             floor.take(made, recorded)
         return {"spread": made.spread(), "spread_recorded": recorded.spread()}
 
     parts = {"floor": floor, "made": made, "recorded": recorded}
-    return Stage("floor", config, parts, {}, config.floor_steps, step)
+    return Stage("noise_floor", config, parts, {}, config.noise_floor_steps, step)
 
 
 class NoiseFloor(nn.Module):
@@ -79,8 +92,12 @@ class NoiseFloor(nn.Module):
     frames (8 %) to QRS complexes (96 %). A record's 8 · 5 · 5 levels are mapped together, by the optimal transport
     between two Gaussians, those of decoded and of recorded ECGs; each frame's gain is interpolated between the changes
     of its record's levels.
+
+    Attributes:
+        networks: `fingerprint` of those whose ECGs the map was taken from.
     """
 
+    networks: Tensor
     made: Tensor
     recorded: Tensor
     matrix: Tensor
@@ -94,14 +111,18 @@ class NoiseFloor(nn.Module):
         super().__init__()
         self.leads, self.bands = leads, len(_CUTOFFS_HZ)
         levels = leads * self.bands * len(_SHARES)
+        self.register_buffer("networks", torch.zeros(32, dtype=torch.uint8))
         self.register_buffer("made", torch.zeros(levels))
         self.register_buffer("recorded", torch.zeros(levels))
         self.register_buffer("matrix", torch.eye(levels))
         self.register_buffer("kernel", framed(_filters()), persistent=False)
         self.register_buffer("ramps", _ramps(), persistent=False)
+        # Differences of neighbouring levels, as a product: the exporter knows no `diff`.
         self.register_buffer("rises", torch.eye(len(_SHARES)).diff(dim=0).T.contiguous(), persistent=False)
         self.register_buffer("smoothing", torch.tensor([[[0.25, 0.5, 0.25]]]), persistent=False)
-        self.register_buffer("shares", _share_weights(-(-(samples // TOKEN - 2 * _EDGE) // _EVERY)), persistent=False)
+        self.register_buffer(
+            "shares", _share_weights(-(-(samples // TOKEN - 2 * _EDGE_FRAMES) // _EVERY_FRAMES)), persistent=False
+        )
 
     def forward(self, signals: Tensor) -> Tensor:
         """Signals (n, leads, samples) in mV at 100 Hz, samples a multiple of 8, with other levels."""
@@ -110,12 +131,14 @@ class NoiseFloor(nn.Module):
         loudness = self._loudness(bands)
         levels = self._levels(loudness)
         wanted = self.recorded + (levels.flatten(1) - self.made) @ self.matrix.T
-        change = (wanted.reshape(-1, self.leads * self.bands, len(_SHARES)) - levels).clamp(-2 * _MOST, 2 * _MOST) / 2
+        # Half of a power's logarithm is that of the amplitude.
+        change = (wanted.reshape(-1, self.leads * self.bands, len(_SHARES)) - levels) / 2
+        change = change.clamp(-_MOST_LOG_GAIN, _MOST_LOG_GAIN)
         added = self._between(self._interpolated(loudness, levels, change).exp() - 1)
         fine = (added * bands).reshape(-1, self.leads, self.bands, TOKEN, samples // TOKEN).sum(2)
-        return signals + fine.transpose(2, 3).reshape(-1, self.leads, samples)
+        return signals + unframed(fine)
 
-    def take(self, made: _Moments, recorded: _Moments) -> None:
+    def take(self, made: Moments, recorded: Moments) -> None:
         """Takes the map from the moments of levels."""
         self.made.copy_(made.mean())
         self.recorded.copy_(recorded.mean())
@@ -134,62 +157,28 @@ class NoiseFloor(nn.Module):
 
     def _levels(self, loudness: Tensor) -> Tensor:
         """(n, leads · bands, frames) → (n, leads · bands, shares); signals of another length have other shares."""
-        inner = loudness[..., _EDGE:-_EDGE:_EVERY]
+        inner = loudness[..., _EDGE_FRAMES:-_EDGE_FRAMES:_EVERY_FRAMES]
         seen = int(inner.shape[-1])
-        return inner.sort(dim=-1).values @ (self.shares if len(self.shares) == seen else _share_weights(seen))
+        return inner.sort(dim=-1).values @ (self.shares if len(self.shares) == seen else _share_weights(seen).to(inner))
 
     def _interpolated(self, loudness: Tensor, levels: Tensor, change: Tensor) -> Tensor:
         """The change at each frame's loudness, linear between levels and constant beyond the outer ones."""
-        width = (levels @ self.rises).clamp_min(0.02)
+        width = (levels @ self.rises).clamp_min(_LEAST_RISE)
         share = ((loudness[:, :, None] - levels[..., :-1, None]) / width[..., None]).clamp(0, 1)
         return change[..., :1] + (share * (change @ self.rises)[..., None]).sum(2)
 
-    def _between(self, gains: Tensor) -> Tensor:
-        """Frames' gains (n, channels, frames) at each sample, linear between the frames' middles."""
-        channels, frames = map(int, gains.shape[1:])
-        ramped = F.conv1d(gains.reshape(-1, 1, frames), self.ramps, padding=1)
+    def _between(self, values: Tensor) -> Tensor:
+        """Frames' values (n, channels, frames) at each sample, linear between their middles, towards 0 beyond."""
+        channels, frames = map(int, values.shape[1:])
+        ramped = F.conv1d(values.reshape(-1, 1, frames), self.ramps, padding=1)
         return ramped.reshape(-1, channels, TOKEN, frames)
-
-
-class _Moments(nn.Module):
-    """Mean and covariance of what was observed, in double precision."""
-
-    count: Tensor
-    sums: Tensor
-    products: Tensor
-
-    def __init__(self, values: int) -> None:
-        super().__init__()
-        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("sums", torch.zeros(values, dtype=torch.float64))
-        self.register_buffer("products", torch.zeros(values, values, dtype=torch.float64))
-
-    def observe(self, values: Tensor) -> None:
-        """Takes rows of values into account."""
-        rows = values.double()
-        self.count += len(rows)
-        self.sums += rows.sum(0)
-        self.products += rows.T @ rows
-
-    def mean(self) -> Tensor:
-        return self.sums / self.count
-
-    def covariance(self) -> Tensor:
-        """With 0.003 added to each variance."""
-        mean = self.mean()
-        ridge = _RIDGE * torch.eye(len(mean), device=mean.device)
-        return self.products / self.count - torch.outer(mean, mean) + ridge
-
-    def spread(self) -> Tensor:
-        """Mean standard deviation of a value."""
-        return self.covariance().diagonal().sqrt().mean().float()
 
 
 def _filters() -> Tensor:
     """Differences of windowed-sinc low-passes, and what is left above the last of them, (bands, taps)."""
     times = torch.arange(_TAPS, dtype=torch.float64) - _TAPS // 2
     window = torch.kaiser_window(_TAPS, periodic=False, beta=5.0, dtype=torch.float64)
-    low = torch.stack([torch.sinc(2 * hertz / 100 * times) * window for hertz in _CUTOFFS_HZ])
+    low = torch.stack([torch.sinc(2 * hertz / _RATE * times) * window for hertz in _CUTOFFS_HZ])
     whole = F.one_hot(torch.tensor([_TAPS // 2]), _TAPS).double()
     return torch.cat([low / low.sum(dim=1, keepdim=True), whole]).diff(dim=0)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from dataclasses import replace
@@ -18,7 +17,7 @@ from ecgsdk.flow import integrate
 from ecgsdk.rhythm import MOST_BEATS
 from ecgsdk.training.data import sampling_weights
 from ecgsdk.training.flow import build_flow
-from ecgsdk.training.loop import load_average, load_stage
+from ecgsdk.training.loop import fingerprint, load_average, load_stage
 from ecgsdk.training.networks import TOKEN
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def make_pairs(
     from tqdm import tqdm
 
     flow = _trained_flow(folder, config)
-    fingerprint = _fingerprint(flow)
+    weights = fingerprint(flow).numpy()
     flow.to(device).eval().requires_grad_(False)
     (folder / "pairs").mkdir(exist_ok=True)
     began = time.monotonic()
@@ -91,10 +90,10 @@ def make_pairs(
         target = folder / "pairs" / f"{number:04}.npz"
         if target.exists():
             made_with = _read_pairs(target).get("flow")
-            if made_with is None or np.array_equal(made_with, fingerprint):
+            if made_with is None or np.array_equal(made_with, weights):
                 continue
             tqdm.write(f"{target} was made with an earlier flow and is made again", file=sys.stderr)
-        pairs = {**_file_of_pairs(flow, config, train, number, device), "flow": fingerprint}
+        pairs = {**_file_of_pairs(flow, config, train, number, device), "flow": weights}
         part = target.with_suffix(".part")
         with part.open("wb") as file:
             np.savez(file, **pairs)  # type: ignore[arg-type]
@@ -108,9 +107,9 @@ def load_pairs(folder: Path, config: TrainConfig, device: torch.device) -> Pairs
     parts = [_read_pairs(path) for path in paths]
     told = [part.get("flow") for part in parts]
     if any(made_with is not None for made_with in told):
-        fingerprint = _fingerprint(_trained_flow(folder, config))
+        weights = fingerprint(_trained_flow(folder, config)).numpy()
         for path, made_with in zip(paths, told):
-            if made_with is not None and not np.array_equal(made_with, fingerprint):
+            if made_with is not None and not np.array_equal(made_with, weights):
                 raise TrainingError(f"{path} was made with an earlier flow; run the pairs stage again")
     if any(made_with is None for made_with in told):
         print(f"{folder / 'pairs'}: made by an earlier version, which does not say with which flow", file=sys.stderr)
@@ -131,14 +130,6 @@ def _trained_flow(folder: Path, config: TrainConfig) -> nn.Module:
     flow = build_flow(config)
     load_average(flow, load_stage(folder, "flow"), "flow")
     return flow
-
-
-def _fingerprint(flow: nn.Module) -> np.ndarray:
-    """The SHA-256 of all weights, as 32 bytes."""
-    digest = hashlib.sha256()
-    for name, weights in sorted(flow.state_dict().items()):
-        digest.update(name.encode() + weights.cpu().numpy().tobytes())
-    return np.frombuffer(digest.digest(), dtype=np.uint8)
 
 
 def _files(config: TrainConfig) -> int:

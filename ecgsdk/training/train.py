@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["HISTORY", "STAGES", "SYNTHESISER_STAGES", "UPSAMPLER_STAGES", "run_config", "train"]
 
 HISTORY = "history.jsonl"
-STAGES = ("prepare", "rhythm", "autoencoder", "adversarial", "flow", "pairs", "distilled", "tuned", "floor")
+STAGES = ("prepare", "rhythm", "autoencoder", "adversarial", "flow", "pairs", "distilled", "tuned", "noise_floor")
 """Stages of the generator."""
 
 SYNTHESISER_STAGES = ("prepare", "synthesiser")
@@ -98,9 +98,13 @@ def _left(max_seconds: float | None, began: float) -> float | None:
 def _wanted(name: str, config: TrainConfig) -> bool:
     """Whether a stage has any steps to do; four of them may be left out."""
     tuned = min(config.distil_steps, config.adversarial_steps, config.tuning_steps)
-    if name in ("tuned", "floor"):
-        return min(tuned, config.floor_steps if name == "floor" else tuned) > 0
-    return {"adversarial": config.adversarial_steps, "distilled": config.distil_steps}.get(name, 1) > 0
+    steps = {
+        "adversarial": config.adversarial_steps,
+        "distilled": config.distil_steps,
+        "tuned": tuned,
+        "noise_floor": min(tuned, config.noise_floor_steps),
+    }
+    return steps.get(name, 1) > 0
 
 
 def _pairs(folder: Path, config: TrainConfig, device: torch.device, quiet: bool, max_seconds: float | None) -> bool:
@@ -178,6 +182,6 @@ def _stage(name: str, folder: Path, config: TrainConfig, device: torch.device) -
         return distillation_stage(config, folder, data, device)
     if name == "tuned":
         return tuning_stage(config, folder, data, device)
-    if name == "floor":
+    if name == "noise_floor":
         return noise_floor_stage(config, folder, data, device)
     return flow_stage(config, folder, data, held_out, device)

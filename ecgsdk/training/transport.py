@@ -3,9 +3,46 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["transport"]
+__all__ = ["Moments", "transport"]
+
+_RIDGE = 3e-3
+
+
+class Moments(nn.Module):
+    """Mean and covariance of what was observed, in double precision."""
+
+    count: Tensor
+    sums: Tensor
+    products: Tensor
+
+    def __init__(self, values: int) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("sums", torch.zeros(values, dtype=torch.float64))
+        self.register_buffer("products", torch.zeros(values, values, dtype=torch.float64))
+
+    def observe(self, values: Tensor) -> None:
+        """Takes rows of values into account."""
+        rows = values.double()
+        self.count += len(rows)
+        self.sums += rows.sum(0)
+        self.products += rows.T @ rows
+
+    def mean(self) -> Tensor:
+        """Of each value."""
+        return self.sums / self.count
+
+    def covariance(self) -> Tensor:
+        """With a ridge: 0.003 is added to each variance, so that few rows do."""
+        mean = self.mean()
+        ridge = _RIDGE * torch.eye(len(mean), device=mean.device)
+        return self.products / self.count - torch.outer(mean, mean) + ridge
+
+    def spread(self) -> Tensor:
+        """Mean over the values of their standard deviations, ridge included."""
+        return self.covariance().diagonal().sqrt().mean().float()
 
 
 def transport(given: Tensor, wanted: Tensor) -> Tensor:
