@@ -41,7 +41,7 @@ _AROUND = 0.06
 # Frames at either end that tell nothing, and every how many of the others are looked at: sorting takes time.
 _EDGE_FRAMES = 2
 _EVERY_FRAMES = 2
-# Of band power, so that its logarithm stays finite: what rounding to 1 µV makes.
+# Of band power, so that its logarithm stays finite: near what rounding to 1 µV makes.
 _LEAST_MV2 = 2e-7
 # Logarithm of the greatest gain of amplitudes, and the least distance of two levels.
 _MOST_LOG_GAIN = 2.5
@@ -120,9 +120,8 @@ class NoiseFloor(nn.Module):
         # Differences of neighbouring levels, as a product: the exporter knows no `diff`.
         self.register_buffer("rises", torch.eye(len(_SHARES)).diff(dim=0).T.contiguous(), persistent=False)
         self.register_buffer("smoothing", torch.tensor([[[0.25, 0.5, 0.25]]]), persistent=False)
-        self.register_buffer(
-            "shares", _share_weights(-(-(samples // TOKEN - 2 * _EDGE_FRAMES) // _EVERY_FRAMES)), persistent=False
-        )
+        seen = len(range(samples // TOKEN)[_EDGE_FRAMES:-_EDGE_FRAMES:_EVERY_FRAMES])
+        self.register_buffer("shares", _share_weights(seen), persistent=False)
 
     def forward(self, signals: Tensor) -> Tensor:
         """Signals (n, leads, samples) in mV at 100 Hz, samples a multiple of 8, with other levels."""
