@@ -19,6 +19,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 torch.set_num_threads(1)  # the networks here are tiny: threads would only wait for each other
 
+from ecgsdk.training.begun import begin_with, begun_config  # noqa: E402
 from ecgsdk.training.config import CONFIGS, TrainConfig  # noqa: E402
 from ecgsdk.training.data import fit_for_training, load_prepared, prepare, sampling_weights  # noqa: E402
 from ecgsdk.training.export import export  # noqa: E402
@@ -27,7 +28,7 @@ from ecgsdk.training.loop import load_average, load_stage  # noqa: E402
 from ecgsdk.training.losses import low_pass, spectral_loss  # noqa: E402
 from ecgsdk.training.networks import BandLimit  # noqa: E402
 from ecgsdk.training.pairs import _files, at_other_rate, load_pairs  # noqa: E402
-from ecgsdk.training.train import train  # noqa: E402
+from ecgsdk.training.train import BEGUN_STAGES, train  # noqa: E402
 
 TINY = replace(
     CONFIGS["cpu"],
@@ -46,6 +47,8 @@ TINY = replace(
     distil_batch=4,
     tuning_steps=2,
     tuning_batch=4,
+    ectopic_steps=2,
+    ectopic_batch=2,
     noise_floor_steps=2,
     rhythm_steps=4,
     rhythm_batch=4,
@@ -87,7 +90,7 @@ def test_folds_one_to_eight_train_and_fold_nine_is_held_out(ptbxl, tmp_path):
 
 def test_each_stage_logs_finite_figures(run):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    stages = {"rhythm", "autoencoder", "adversarial", "flow", "distilled", "tuned", "noise_floor"}
+    stages = {"rhythm", "autoencoder", "adversarial", "flow", "distilled", "tuned", "ectopic", "noise_floor"}
     assert {row["stage"] for row in rows} == stages
     assert all(np.isfinite(value) for row in rows for key, value in row.items() if key != "stage")
     assert all(row["steps_per_second"] > 0 for row in rows)
@@ -111,7 +114,16 @@ def test_an_exported_model_generates(run, tmp_path):
     target = tmp_path / "tiny"
     card = export(run, target, version="0", command="ecgsdk train", device="cpu", steps=3)
     assert card.name == "tiny"
-    done = {"autoencoder": 4, "flow": 4, "rhythm": 4, "adversarial": 2, "distilled": 4, "tuned": 2, "noise_floor": 2}
+    done = {
+        "autoencoder": 4,
+        "flow": 4,
+        "rhythm": 4,
+        "adversarial": 2,
+        "distilled": 4,
+        "tuned": 2,
+        "ectopic": 2,
+        "noise_floor": 2,
+    }
     assert card.training["steps_done"] == done
     assert card.data["records"] == 5
     assert (card.latent_shape[1], card.cut_from) == (TINY.samples // 8 + 3, (8, 15))
@@ -123,12 +135,44 @@ def test_an_exported_model_generates(run, tmp_path):
         export(run, target, version="0")
 
 
+def test_a_run_begins_with_a_model_and_ends_in_another(run, ptbxl, tmp_path):
+    first = export(run, tmp_path / "first", version="1", command="ecgsdk train", steps=3)
+    config = begun_config(str(tmp_path / "first"), {"ectopic_steps": 3, "checkpoint_seconds": 9})
+    assert config == replace(TINY, ectopic_steps=3, checkpoint_seconds=9)
+    folder = tmp_path / "further"
+    begun = {"begin": str(tmp_path / "first"), "device": "cpu"}
+    assert train(folder, ptbxl, stages=BEGUN_STAGES, config=config, **begun)
+    assert train(folder, stages=BEGUN_STAGES, **begun)  # a run that is done stays as it is
+    second = export(folder, tmp_path / "second", version="2")
+    done = {name: steps for name, steps in first.training["steps_done"].items() if name != "autoencoder"}
+    assert second.training["steps_done"] == done | {"ectopic": 3}
+    told = second.training["begun_with"]
+    assert (told["name"], told["version"], told["training"]["command"]) == ("first", "1", "ecgsdk train")
+    for name, same in (("flow", True), ("rhythm", True), ("distilled", False)):
+        assert (first.graphs[name] == second.graphs[name]) == same, name
+    batch = next(ecgsdk.load_generator(tmp_path / "second").generate(ecgsdk.Cohort.from_groups(["norm"]), 2, seed=1))
+    assert np.isfinite(batch.signals).all()
+
+
+def test_a_run_of_another_kind_is_not_begun_anew(run, tmp_path):
+    export(run, tmp_path / "tiny", version="1")
+    with pytest.raises(TrainingError, match=r"adversarial.pt belongs to another run; begin with .* in a new folder"):
+        begin_with(str(tmp_path / "tiny"), run, TINY)
+    with pytest.raises(TrainingError, match=r"does not have the networks that the settings say"):
+        begin_with(str(tmp_path / "tiny"), tmp_path / "new", replace(TINY, flow_widths=(24, 24, 24)))
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "begun.json").write_text("{")
+    with pytest.raises(TrainingError, match=r"begun.json is damaged; begin again in a new folder"):
+        begin_with(str(tmp_path / "tiny"), tmp_path / "damaged", TINY)
+
+
 def test_a_noise_floor_of_other_networks_is_refused(run, tmp_path):
     folder = shutil.copytree(run, tmp_path / "run")
     stored = load_stage(folder, "noise_floor")
     stored["networks"]["floor"]["networks"] += 1
     torch.save(stored, folder / "noise_floor.pt")
-    with pytest.raises(TrainingError, match=r"noise_floor.pt belongs to other networks than tuned.pt; delete it"):
+    with pytest.raises(TrainingError, match=r"noise_floor.pt belongs to other tuned networks; delete it"):
         export(folder, tmp_path / "tiny", version="0")
 
 

@@ -26,15 +26,18 @@ def test_unevenness_is_of_the_mean_and_not_of_the_scatter():
     assert float(unevenness(scatter + 0.3)) == pytest.approx(0.09, abs=0.01)
 
 
-def test_ends_take_the_covariance_of_recorded_ends_and_keep_their_level():
+def test_ends_become_as_rough_as_recorded_ones_and_begin_where_the_inside_ends():
     draw = torch.Generator().manual_seed(2)
-    recorded = 0.003 * torch.randn(3000, 8, 1000, generator=draw)
-    recorded[..., -5:] *= 2
-    recorded[:, 0, :100] += 1.0  # a steep step at 100, in one lead
+    recorded = 0.1 * torch.randn(3000, 8, 1000, generator=draw).cumsum(2)
+    recorded[..., -5:] = recorded[..., -6:-5] + 2 * (recorded[..., -5:] - recorded[..., -6:-5])
+    steps = 0.1 * torch.randn(3000, 8, 1008, generator=draw)
+    steps[..., :12] *= 1.8
+    made = steps.cumsum(2)
+    offset = torch.full((3000,), 4)
     cut = Cut(1000)
-    cut.learn_ends(recorded)
-    made = 0.003 * torch.randn(3000, 8, 1008, generator=draw) + 0.5
-    spread = cut(made, torch.full((3000,), 4)).std(dim=(0, 1)) / 0.003
-    assert float((spread[:-5] - 1).abs().max()) < 0.1
-    assert float((spread[-5:] - 2).abs().max()) < 0.25
+    cut.learn_ends(recorded, cut.between(made, offset))
+    size = cut(made, offset).diff(dim=2).abs().median(dim=0).values.median(dim=0).values
+    assert float((size[:-6] / size[500] - 1).abs().max()) < 0.1
+    assert float((size[-5:] / size[500] - 2).abs().max()) < 0.2
+    assert torch.equal(cut(made, offset)[..., 23:-23], cut.between(made, offset)[..., 23:-23])
     assert float(cut(torch.full((1, 8, 1008), 0.7), torch.tensor([0])).sub(0.7).abs().max()) < 1e-5

@@ -288,6 +288,18 @@ def test_the_card_tells_of_the_upsampler(model, run):
         add_upsampler(run, model)
 
 
+def test_an_upsampler_is_taken_over_from_another_model(model, tmp_path):
+    target = shutil.copytree(find_model().folder, tmp_path / "other")
+    add_upsampler(model, target, overwrite=True)
+    taken, given = find_model(target), find_model(model)
+    assert taken.graph("upsampler") == given.graph("upsampler")
+    assert taken.card.training["upsampler"] == given.card.training["upsampler"]
+    assert taken.card.metrics["fold_9"]["upsampler_tuned"] == given.card.metrics["fold_9"]["upsampler_tuned"]
+    without = shutil.copytree(find_model(kind="synthesiser").folder, tmp_path / "synthesiser")
+    with pytest.raises(ModelError, match="is a model of the kind synthesiser"):
+        add_upsampler(without, target, overwrite=True)
+
+
 def test_a_folder_named_like_an_installed_model_is_the_one_that_gets_it(model, run, tmp_path, monkeypatch):
     mine = shutil.copytree(model, tmp_path / "ptbxl-flow")
     card = json.loads((mine / "card.json").read_text())

@@ -15,6 +15,7 @@ _EPILOG = """\b
 Examples:
   ecgsdk export run/ -o my-model/ --model-version 1
   ecgsdk export run/ -o my-model/ --kind upsampler       # adds 500 and 250 Hz to that model
+  ecgsdk export exported_models/ptbxl-flow -o my-model/ --kind upsampler   # adds that model's
   ecgsdk export run/ -o my-synthesiser/ --kind synthesiser --noise-level 0.1
 """
 

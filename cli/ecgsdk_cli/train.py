@@ -24,6 +24,7 @@ Examples:
   ecgsdk train ptb-xl/ --run run/ --stages prepare,synthesiser
   ecgsdk train ptb-xl/ --run run/ --stages upsampler,upsampler_tuned   # from PTB-XL's records at 500 Hz
   ecgsdk train ptb-xl/ --run try/ --set flow_steps=200 --set autoencoder_steps=100
+  ecgsdk train ptb-xl/ --run further/ --begin-with ptbxl-flow   # goes on from that model
 """
 
 
@@ -33,6 +34,9 @@ Examples:
 @click.option("--stages", type=NameList(), help="Default: all that make a generator, from prepare to noise_floor.")
 @click.option("--config", "config_name", metavar="NAME", help="cpu or gpu; default: the run's own, cpu for a new one.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="One setting of a new run.")
+@click.option(
+    "--begin-with", "begin", metavar="MODEL", help="Model, by name or folder, whose networks a new run takes."
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of a new run.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--max-minutes", type=click.FloatRange(min=0), help="Stop after so long; the same command goes on.")
@@ -44,12 +48,14 @@ def command(**options: Any) -> None:
     gpu config has the adversarial stage, which gives the decoder the grain of real recordings.
     """
     training = import_training("train")
-    minutes = options["max_minutes"]
+    begin, minutes = options["begin"], options["max_minutes"]
+    config = _config(options["folder"], options["config_name"], options["settings"], options["seed"], begin)
     done = training.train(
         options["folder"],
         options["ptbxl"],
-        stages=options["stages"] or training.STAGES,
-        config=_config(options["folder"], options["config_name"], options["settings"], options["seed"]),
+        stages=options["stages"] or (training.BEGUN_STAGES if begin else training.STAGES),
+        config=config,
+        begin=begin,
         device=options["device"],
         quiet=options["quiet"] or not sys.stderr.isatty(),
         max_seconds=None if minutes is None else 60 * minutes,
@@ -59,23 +65,32 @@ def command(**options: Any) -> None:
         click.echo(f"{options['folder']}: {state}")
 
 
-def _config(folder: Path, name: str | None, settings: tuple[str, ...], seed: int | None) -> TrainConfig | None:
+def _config(
+    folder: Path, name: str | None, settings: tuple[str, ...], seed: int | None, begin: str | None
+) -> TrainConfig | None:
     """The settings asked for, or None for the run's own."""
     from ecgsdk.training.config import CONFIGS, TrainConfig
 
-    if name is None and not settings and seed is None:
+    if begin is not None and name is not None:
+        raise click.UsageError("--config and --begin-with exclude each other: a model has settings of its own")
+    if begin is None and name is None and not settings and seed is None:
         return None
     if name is not None and name not in CONFIGS:
         raise click.UsageError(f"unknown --config {name}; the configs are {', '.join(CONFIGS)}")
-    values = CONFIGS[name or "cpu"].as_dict()
+    known = CONFIGS[name or "cpu"].as_dict()
+    stated: dict[str, object] = {}
     for setting in settings:
         key, found, text = setting.partition("=")
         if not found:
             raise click.UsageError(f"--set {setting}: write NAME=VALUE")
-        values[key] = _value(key, text, values)
+        stated[key] = _value(key, text, known)
     if seed is not None:
-        values["seed"] = seed
-    return TrainConfig.from_dict(values)
+        stated["seed"] = seed
+    if begin is None:
+        return TrainConfig.from_dict(known | stated)
+    if (folder / "config.json").exists() and not stated:
+        return None
+    return import_training("begun").begun_config(begin, stated)
 
 
 def _value(key: str, text: str, values: dict[str, object]) -> object:

@@ -11,7 +11,7 @@ from ecgsdk.errors import TrainingError
 
 __all__ = ["CONFIGS", "TrainConfig"]
 
-_MAY_BE_ZERO = ("adversarial_steps", "distil_steps", "tuning_steps", "noise_floor_steps", "seed")
+_MAY_BE_ZERO = ("adversarial_steps", "distil_steps", "tuning_steps", "ectopic_steps", "noise_floor_steps", "seed")
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,12 @@ class TrainConfig:
     tuning_evenness: float = 10.0
     tuning_penalty: float = 0.3
     tuning_ema: float = 0.998
+
+    ectopic_steps: int = 1200
+    ectopic_batch: int = 24
+    ectopic_rate: float = 2e-4
+    ectopic_hold: float = 20.0
+    ectopic_ema: float = 0.995
 
     noise_floor_steps: int = 64
 

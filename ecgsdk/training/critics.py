@@ -13,7 +13,11 @@ from ecgsdk.encoding import BEAT_CHANNELS
 from ecgsdk.training.losses import Discriminators, difference_powers, low_pass
 from ecgsdk.training.networks import TOKEN
 
-__all__ = ["Critics", "Given", "TokenCritic", "beat_windows", "token_powers"]
+__all__ = ["EARLY", "Critics", "EctopicCritic", "Given", "TokenCritic", "beat_windows", "early_beats", "token_powers"]
+
+EARLY = 0.85
+"""Share of the median RR interval below which a beat comes early."""
+
 
 _LEVELS_COUNT = 3
 _SPREAD_COUNT = 2
@@ -22,6 +26,7 @@ _BEFORE, _AFTER = 28, 36
 _PARTS = ((0, 20), (20, 38), (38, 64))
 _REACH = 4
 _MOST_BEATS_SEEN = 12
+_EARLY_SEEN, _OTHERS_SEEN = 4, 8
 _LEADS_COUNT = 2
 _QUIET_COUNT = 2
 _QUIET = 32
@@ -185,6 +190,43 @@ class BeatCritic(nn.Module):
         return [[seen], [record], *_SPREAD_COUNT * [[self.spread(spread)]]]
 
 
+class EctopicCritic(nn.Module):
+    """Sees the beats that come early beside the mean of the others: those of recordings are often of another form.
+
+    Its verdict on each of them, given how early it comes and what was asked for (by projection, as above).
+    """
+
+    def __init__(self, condition: int, width: int = 64) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            [
+                _norm(nn.Conv1d(24, width, 7, stride=2, padding=3)),
+                _norm(nn.Conv1d(width, 2 * width, 5, stride=2, padding=2)),
+                _norm(nn.Conv1d(2 * width, 2 * width, 5, stride=2, padding=2)),
+            ]
+        )
+        self.hidden = _norm(nn.Linear(2 * width * (_BEFORE + _AFTER) // 8 + 2, 2 * width))
+        self.verdict = _norm(nn.Linear(2 * width, 1))
+        self.condition = nn.Linear(condition, 2 * width)
+
+    def forward(self, signals: Tensor, given: Given) -> list[list[Tensor]]:
+        early = early_beats(given.times)
+        times, ratios = _drawn(given.times, early, _EARLY_SEEN)
+        windows, whole = beat_windows(signals, times)
+        others, known = beat_windows(signals, _drawn(given.times, ~early, _OTHERS_SEEN)[0])
+        share = known / known.sum(1, keepdim=True).clamp_min(1)
+        mean = (others * share[:, :, None, None]).sum(1, keepdim=True)
+        level = mean.mean(-1, keepdim=True)
+        windows, mean = windows - level, (mean - level).expand_as(windows)
+        x = torch.cat([windows, mean, windows - mean], dim=2).flatten(0, 1)
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.2)
+        x = torch.cat([x.flatten(1).unflatten(0, windows.shape[:2]), ratios], dim=2)
+        x = F.leaky_relu(self.hidden(x), 0.2)
+        verdicts = self.verdict(x) + (x * self.condition(given.condition)[:, None]).mean(dim=2, keepdim=True)
+        return [[verdicts.squeeze(2) * whole * (whole.numel() / whole.sum().clamp_min(1))]]
+
+
 class LeadCritic(nn.Module):
     """Sees how a record's leads go together in bands: correlations, and eigenvalues of the covariance.
 
@@ -306,6 +348,28 @@ def _some_beats(times: Tensor, samples: int) -> Tensor:
     fit = (times * 100 >= _BEFORE + _REACH) & (times * 100 < samples - _AFTER - _REACH)
     order = torch.rand_like(times).where(fit, torch.full_like(times, 2.0)).argsort(dim=1)[:, :_MOST_BEATS_SEEN]
     return times.gather(1, order)
+
+
+def early_beats(times: Tensor) -> Tensor:
+    """Whether each beat comes after less than 0.85 of the record's median RR interval, (n, beats)."""
+    intervals = times.diff(dim=1)
+    early = intervals < EARLY * intervals.nanmedian(dim=1, keepdim=True).values
+    return F.pad(early, (1, 0))
+
+
+def _drawn(times: Tensor, chosen: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Up to so many of the chosen beats, drawn anew each time, NaN for none.
+
+    Returns:
+        Their times, (n, most), and the logarithms of the RR intervals before and behind each over the record's median,
+        0 where there is none, (n, most, 2).
+    """
+    order = torch.rand_like(times).where(chosen & ~times.isnan(), torch.full_like(times, 2.0)).argsort(dim=1)[:, :most]
+    intervals = times.diff(dim=1)
+    ratios = (intervals / intervals.nanmedian(dim=1, keepdim=True).values).clamp_min(0.1).log().nan_to_num(0.0)
+    around = torch.stack([F.pad(ratios, (1, 0)), F.pad(ratios, (0, 1))], dim=2)
+    drawn = times.gather(1, order).where(chosen.gather(1, order), torch.full_like(times[:, :1], torch.nan))
+    return drawn, around.gather(1, order[:, :, None].expand(-1, -1, 2))
 
 
 def _some_leads(signals: Tensor) -> Tensor:

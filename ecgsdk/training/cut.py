@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from ecgsdk.training.networks import TOKEN
-from ecgsdk.training.transport import transport
 
 __all__ = ["LEAST_OFFSET", "SPARE", "Cut", "CutDecoder", "begun_later"]
 
@@ -21,15 +20,15 @@ SPARE = 3
 LEAST_OFFSET = TOKEN
 """Samples before the first with which a record may begin; it begins with one of the next eight."""
 
-_QUIET_MV = 0.04
-_INNER = (200, 500, 700)
+_LEAST_MV = 5e-4
+_GREATEST = 2.5
 
 
 class Cut(nn.Module):
     """Cuts a record out of signals that are three tokens longer.
 
-    PTB-XL's records100 are smoother at their first sample and rougher over their last ten than elsewhere. Matrices give
-    a record's first and last samples the covariance of recorded ones.
+    PTB-XL's records100 are smoother at their first sample and rougher over their last ten than elsewhere. Matrices make
+    a record's first and last differences of samples as large as recorded ones; what lies between is not touched.
     """
 
     ENDS = 24
@@ -45,23 +44,26 @@ class Cut(nn.Module):
 
     def forward(self, signals: Tensor, offset: Tensor) -> Tensor:
         """Signals from sample `offset` on, int64 of shape (n,), 8 to 15."""
-        indices = offset[:, None, None] + torch.arange(self.samples, device=offset.device)
-        cut = signals.gather(2, indices.expand(-1, signals.shape[1], -1))
+        cut = self.between(signals, offset)
         inner = cut[..., self.ENDS : -self.ENDS]
         return torch.cat([cut[..., : self.ENDS] @ self.first, inner, cut[..., -self.ENDS :] @ self.last], dim=2)
 
-    def learn_ends(self, signals: Tensor) -> None:
-        """Takes the matrices from recordings, (n, leads, samples) in mV.
+    def between(self, signals: Tensor, offset: Tensor) -> Tensor:
+        """The same with the ends as they are."""
+        indices = offset[:, None, None] + torch.arange(self.samples, device=offset.device)
+        return signals.gather(2, indices.expand(-1, signals.shape[1], -1))
 
-        Stretches in which neighbours differ by less than 40 µV tell of ends what QRS complexes would drown. Signals
-        keep their level.
+    def learn_ends(self, recorded: Tensor, made: Tensor | None = None) -> None:
+        """Takes the matrices from recordings, (n, leads, samples) in mV, and from what was made and cut `between`.
+
+        Each difference counts by its median over records and leads, over that in the inner part. Without made ECGs,
+        theirs are taken to be alike.
         """
-        inner = torch.cat([_quiet(signals[..., k : k + self.ENDS]) for k in _INNER if k + self.ENDS <= self.samples])
-        for name, stretches in (("first", signals[..., : self.ENDS]), ("last", signals[..., -self.ENDS :])):
-            level = torch.full((self.ENDS, self.ENDS), 1 / self.ENDS, dtype=torch.float64)
-            change = transport(_covariance(inner), _covariance(_quiet(stretches))) - torch.eye(self.ENDS)
-            keep = torch.eye(self.ENDS) + (torch.eye(self.ENDS) - level) @ change
-            getattr(self, name).copy_(keep)
+        for name, ends in (("first", slice(self.ENDS - 1)), ("last", slice(-self.ENDS + 1, None))):
+            gains = _roughness(recorded, ends)
+            if made is not None:
+                gains = gains / _roughness(made, ends)
+            getattr(self, name).copy_(_scaling(gains.clamp(1 / _GREATEST, _GREATEST), outwards=name == "last"))
 
 
 class CutDecoder(nn.Module):
@@ -87,13 +89,25 @@ def begun_later(signals: Tensor, offset: Tensor) -> Tensor:
     return signals.gather(2, times.clamp(0, samples - 1)[:, None].expand(-1, signals.shape[1], -1))
 
 
-def _quiet(stretches: Tensor) -> Tensor:
-    """Stretches (n, leads, time) of one lead each without steep parts, less their means, (m, time)."""
-    flat = stretches.flatten(0, 1).double()
-    flat = flat[flat.diff(dim=1).abs().amax(dim=1) < _QUIET_MV]
-    return flat - flat.mean(dim=1, keepdim=True)
+def _roughness(signals: Tensor, ends: slice) -> Tensor:
+    """Median size of each of some differences of samples, over that of all in the inner part."""
+    sizes = signals.diff(dim=-1).abs() + _LEAST_MV
+    inner = sizes[..., Cut.ENDS : -Cut.ENDS].median(dim=-1, keepdim=True).values.median(dim=0, keepdim=True).values
+    return (sizes[..., ends] / inner).flatten(0, 1).median(dim=0).values
 
 
-def _covariance(stretches: Tensor) -> Tensor:
-    """Of stretches (m, time), with 0.03 µV for the mean that they lack."""
-    return stretches.T @ stretches / max(1, len(stretches)) + 1e-9 * torch.eye(stretches.shape[1])
+def _scaling(gains: Tensor, *, outwards: bool) -> Tensor:
+    """The matrix, to be multiplied from the right, by which differences are so many times as large.
+
+    Seen from the inner end, which stays: the last sample of a record's first ones, or the first of its last.
+    """
+    steps = len(gains) + 1
+    differences = torch.zeros(steps, steps - 1, dtype=gains.dtype)
+    differences.diagonal()[:] = -1
+    differences.diagonal(-1)[:] = 1
+    kept = torch.zeros(steps, steps, dtype=gains.dtype)
+    kept[0 if outwards else -1] = 1
+    # Sample k is the inner one and all scaled differences between the two.
+    after = torch.ones(steps - 1, steps, dtype=gains.dtype).triu(1)
+    summed = after if outwards else after - 1
+    return kept + (differences * gains) @ summed

@@ -21,6 +21,7 @@ from ecgsdk.errors import TrainingError
 from ecgsdk.leads import LEADS
 from ecgsdk.training.accompanying import accompanying
 from ecgsdk.training.autoencoder import build_decoder
+from ecgsdk.training.begun import begun_facts
 from ecgsdk.training.cut import LEAST_OFFSET, SPARE, Cut, CutDecoder
 from ecgsdk.training.data import TRAINING_FOLDS, load_prepared
 from ecgsdk.training.distillation import build_distilled
@@ -29,11 +30,11 @@ from ecgsdk.training.fusing import fused
 from ecgsdk.training.graphs import BATCHES, check_model_folder, export_graph, graph_facts, write_model_folder
 from ecgsdk.training.loop import fingerprint, load_average, load_stage, load_weights
 from ecgsdk.training.networks import TOKEN, Flow, Rhythm
-from ecgsdk.training.noise_floor import NoiseFloor
+from ecgsdk.training.noise_floor import NoiseFloor, build_noise_floor
 from ecgsdk.training.rhythm import build_rhythm
 from ecgsdk.training.rhythm_graph import export_rhythm
 from ecgsdk.training.train import HISTORY, run_config
-from ecgsdk.training.tuning import tuned_networks
+from ecgsdk.training.tuned import last_tuned, tuned_networks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -166,8 +167,13 @@ def _without_more_telling(
 def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], dict[str, int]]:
     """Networks to export with their averaged weights, and the steps that each stage has done."""
     decoder, flow, rhythm = build_decoder(config), build_flow(config), build_rhythm(config)
-    stored = {name: load_stage(folder, name) for name in ("autoencoder", "flow", "rhythm")}
-    if config.adversarial_steps:
+    begun = begun_facts(folder) is not None  # such a run has no encoder
+    stored = {
+        name: load_stage(folder, name)
+        for name in ("autoencoder", "flow", "rhythm")
+        if not begun or name != "autoencoder"
+    }
+    if config.adversarial_steps or begun:
         stored["adversarial"] = load_stage(folder, "adversarial")
         load_average(decoder, stored["adversarial"], "adversarial")
     else:
@@ -180,23 +186,25 @@ def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], 
         networks["distilled"] = build_distilled(config)
         load_average(networks["distilled"], stored["distilled"], "distilled")
         if (folder / "tuned.pt").exists():
-            stored["tuned"] = load_stage(folder, "tuned")
+            stored["tuned"], last = load_stage(folder, "tuned"), last_tuned(folder)
             cut, floor = Cut(config.samples), None
             tuned = tuned_networks(networks | {"cut": cut})
-            load_average(tuned, stored["tuned"], "tuned")
+            stored[last] = load_stage(folder, last)
+            load_average(tuned, stored[last], last)
             if (folder / "noise_floor.pt").exists():
                 stored["noise_floor"] = load_stage(folder, "noise_floor")
                 floor = _noise_floor(stored["noise_floor"], tuned, config)
+                load_weights(cut, stored["noise_floor"]["networks"]["cut"], "noise_floor")
             networks["decoder"] = CutDecoder(decoder, cut, floor)
     return {name: network.eval() for name, network in networks.items()}, {n: s["step"] for n, s in stored.items()}
 
 
 def _noise_floor(stored: dict[str, Any], tuned: nn.Module, config: TrainConfig) -> NoiseFloor:
     """A run's noise floor; raises TrainingError where it was taken from other networks than the tuned ones."""
-    floor = NoiseFloor(config.samples + SPARE * TOKEN)
+    floor = build_noise_floor(config)
     load_weights(floor, stored["networks"]["floor"], "noise_floor")
     if not torch.equal(floor.networks, fingerprint(tuned)):
-        raise TrainingError("noise_floor.pt belongs to other networks than tuned.pt; delete it and run the stage again")
+        raise TrainingError("noise_floor.pt belongs to other tuned networks; delete it and run the stage again")
     return floor
 
 
@@ -275,6 +283,7 @@ def training_facts(
     folder: Path, config: TrainConfig, done: dict[str, int], command: str = "", device: str = ""
 ) -> dict[str, Any]:
     """How a run was trained, for its model's card; the run's history tells the stages' commands and devices."""
+    begun = begun_facts(folder)
     history = [row for row in _json_lines(folder / HISTORY) if row["stage"] in done]
     return {
         "command": command or "; ".join(dict.fromkeys(row["command"] for row in history)),
@@ -282,7 +291,7 @@ def training_facts(
         "seed": config.seed,
         "steps_done": done,
         "config": {name: value for name, value in config.as_dict().items() if name != "statements"},
-    }
+    } | ({} if begun is None else {"begun_with": begun})
 
 
 def held_out_figures(folder: Path, stages: Iterable[str]) -> dict[str, dict[str, float]]:

@@ -30,6 +30,7 @@ __all__ = [
     "mixed_precision",
     "pick_device",
     "run_stage",
+    "save_average",
 ]
 
 _LOG_EVERY = 50
@@ -190,6 +191,13 @@ def load_average(network: nn.Module, stored: dict[str, Any], stage: str) -> None
     load_weights(network, weights, stage)
 
 
+def save_average(network: nn.Module, folder: Path, stage: str, config: TrainConfig, step: int) -> None:
+    """Writes a checkpoint that holds a network as a stage's average and as the stage's own, for `load_average`."""
+    average = {f"average.{name}": value for name, value in network.state_dict().items()}
+    networks = {"average": average, stage: network.state_dict()}
+    _write({"config": config.as_dict(), "step": step, "networks": networks, "optimizers": {}}, folder, stage)
+
+
 def fingerprint(network: nn.Module) -> torch.Tensor:
     """The SHA-256 of all weights, as 32 bytes."""
     digest = hashlib.sha256()
@@ -210,17 +218,19 @@ def _resume(stage: Stage, folder: Path) -> int:
 
 
 def _save(stage: Stage, folder: Path, step: int) -> None:
-    part = folder / f"{stage.name}.pt.part"
-    torch.save(
-        {
-            "config": stage.config.as_dict(),
-            "step": step,
-            "networks": {name: network.state_dict() for name, network in stage.networks.items()},
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in stage.optimizers.items()},
-        },
-        part,
-    )
-    part.replace(folder / f"{stage.name}.pt")
+    values = {
+        "config": stage.config.as_dict(),
+        "step": step,
+        "networks": {name: network.state_dict() for name, network in stage.networks.items()},
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in stage.optimizers.items()},
+    }
+    _write(values, folder, stage.name)
+
+
+def _write(values: dict[str, Any], folder: Path, stage: str) -> None:
+    part = folder / f"{stage}.pt.part"
+    torch.save(values, part)
+    part.replace(folder / f"{stage}.pt")
 
 
 def _log(folder: Path, figures: dict[str, object]) -> None:

@@ -6,30 +6,27 @@ electrode is noisy, the next is not. A decoder has learned the mean of that, and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecgsdk.errors import TrainingError
-from ecgsdk.training.autoencoder import build_decoder, decoder_noise
-from ecgsdk.training.cut import LEAST_OFFSET, SPARE, Cut
-from ecgsdk.training.distillation import build_distilled, one_step
+from ecgsdk.training.cut import SPARE, Cut
 from ecgsdk.training.frames import filtered, framed, unframed
 from ecgsdk.training.loop import Stage, fingerprint, load_average, load_stage
 from ecgsdk.training.networks import TOKEN
 from ecgsdk.training.transport import Moments, transport
-from ecgsdk.training.tuning import tuned_networks
+from ecgsdk.training.tuned import build_tuned, decoded, last_tuned
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ecgsdk.training.config import TrainConfig
     from ecgsdk.training.data import TrainingData
-    from ecgsdk.training.networks import Decoder, Flow
 
-__all__ = ["NoiseFloor", "noise_floor_stage"]
+__all__ = ["NoiseFloor", "build_noise_floor", "noise_floor_stage"]
 
 _RATE = 100
 # Bands begin where P and T waves have little left; each is half as loud at its edge.
@@ -47,42 +44,56 @@ _LEAST_MV2 = 2e-7
 _MOST_LOG_GAIN = 2.5
 _LEAST_RISE = 0.02
 _BATCH = 128
+# Batches from which the ends of records are learned.
+_ENDS = 24
 
 
 def noise_floor_stage(config: TrainConfig, folder: Path, train: TrainingData, device: torch.device) -> Stage:
     """Means and covariances of levels, of training records and of what the tuned networks make of their conditions.
 
-    Nothing is trained by gradients: the last step takes the map from the moments.
+    Nothing is trained by gradients: the last step takes the map from the moments, and then the ends of records from
+    what is made with it.
 
     Raises:
         TrainingError: the rate is not 100 Hz, for which the bands are made.
     """
     if config.sampling_rate != _RATE:
         raise TrainingError(f"the noise_floor stage knows {_RATE} Hz only; set noise_floor_steps to 0")
-    networks = tuned_networks(
-        {"distilled": build_distilled(config), "decoder": build_decoder(config), "cut": Cut(config.samples)}
-    )
-    load_average(networks, load_stage(folder, "tuned"), "tuned")
+    networks = build_tuned(config)
+    stage = last_tuned(folder)
+    load_average(networks, load_stage(folder, stage), stage)
     networks.to(device).eval().requires_grad_(False)
-    network, decoder = cast("Flow", networks["distilled"]), cast("Decoder", networks["decoder"])
-    floor = NoiseFloor(config.samples + SPARE * TOKEN).to(device)
+    floor = build_noise_floor(config).to(device)
     floor.networks.copy_(fingerprint(networks))
     made, recorded = (Moments(len(floor.made)).to(device) for _ in range(2))
+    cut = Cut(config.samples).to(device)
 
-    def step(number: int) -> dict[str, Tensor]:
+    def drawn() -> tuple[Tensor, Tensor, Tensor]:
         rows = torch.randint(len(train), (_BATCH,), device=device)
-        offset = LEAST_OFFSET + torch.randint(TOKEN, (_BATCH,), device=device)
-        start = torch.randn(_BATCH, config.latent_channels, config.samples // TOKEN + SPARE, device=device)
-        with torch.no_grad():
-            latents = one_step(network, start, train.conditions[rows], train.beats_behind(rows, offset))
-            made.observe(floor.levels(decoder(latents, decoder_noise(decoder, latents))))
-            recorded.observe(floor.levels(train.millivolts(rows)))
+        return *decoded(networks, config, train, rows), train.millivolts(rows)
+
+    @torch.no_grad()
+    def step(number: int) -> dict[str, Tensor]:
+        signals, _, records = drawn()
+        made.observe(floor.levels(signals))
+        recorded.observe(floor.levels(records))
         if number + 1 == config.noise_floor_steps:
             floor.take(made, recorded)
+            ends = [
+                (cut.between(floor(signals), offset), records)
+                for signals, offset, records in (drawn() for _ in range(_ENDS))
+            ]
+            ours, theirs = (torch.cat(part) for part in zip(*ends))
+            cut.learn_ends(theirs, ours)
         return {"spread": made.spread(), "spread_recorded": recorded.spread()}
 
-    parts = {"floor": floor, "made": made, "recorded": recorded}
+    parts = {"floor": floor, "cut": cut, "made": made, "recorded": recorded}
     return Stage("noise_floor", config, parts, {}, config.noise_floor_steps, step)
+
+
+def build_noise_floor(config: TrainConfig) -> NoiseFloor:
+    """One that changes nothing yet."""
+    return NoiseFloor(config.samples + SPARE * TOKEN)
 
 
 class NoiseFloor(nn.Module):

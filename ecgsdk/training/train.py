@@ -12,9 +12,11 @@ import torch
 
 from ecgsdk.errors import TrainingError
 from ecgsdk.training.autoencoder import adversarial_stage, autoencoder_stage
+from ecgsdk.training.begun import begin_with
 from ecgsdk.training.config import CONFIGS, TrainConfig
 from ecgsdk.training.data import TrainingData, load_prepared, prepare
 from ecgsdk.training.distillation import distillation_stage
+from ecgsdk.training.ectopic import ectopic_stage
 from ecgsdk.training.flow import flow_stage
 from ecgsdk.training.loop import Stage, pick_device, run_stage
 from ecgsdk.training.noise_floor import noise_floor_stage
@@ -30,11 +32,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["HISTORY", "STAGES", "SYNTHESISER_STAGES", "UPSAMPLER_STAGES", "run_config", "train"]
+__all__ = ["BEGUN_STAGES", "HISTORY", "STAGES", "SYNTHESISER_STAGES", "UPSAMPLER_STAGES", "run_config", "train"]
 
 HISTORY = "history.jsonl"
-STAGES = ("prepare", "rhythm", "autoencoder", "adversarial", "flow", "pairs", "distilled", "tuned", "noise_floor")
+STAGES = (
+    "prepare",
+    "rhythm",
+    "autoencoder",
+    "adversarial",
+    "flow",
+    "pairs",
+    "distilled",
+    "tuned",
+    "ectopic",
+    "noise_floor",
+)
 """Stages of the generator."""
+
+BEGUN_STAGES = ("prepare", "ectopic", "noise_floor")
+"""Stages that a run which begins with a model can do without an encoder."""
 
 SYNTHESISER_STAGES = ("prepare", "synthesiser")
 """Stages of the synthesiser, which shares nothing with the generator but the prepared data."""
@@ -49,6 +65,7 @@ def train(
     *,
     stages: Sequence[str] = STAGES,
     config: TrainConfig | None = None,
+    begin: str | None = None,
     device: str = "auto",
     quiet: bool = True,
     max_seconds: float | None = None,
@@ -59,12 +76,15 @@ def train(
         folder: the run's folder: config.json, prepared data, checkpoints, metrics.jsonl.
         ptbxl: PTB-XL as PhysioNet publishes it; needed by the prepare stage, and by the upsampler stage at first.
         config: settings of a new run; a folder that holds some keeps them, and other ones are an error.
+        begin: a model, by name or folder, whose networks a new run begins with; `config` must fit it
+            (`begun.begun_config`).
         max_seconds: stop after so long, with a checkpoint; the same call goes on from there.
 
     Returns:
         Whether all stages are done.
 
     Raises:
+        ModelError: there is no such model to begin with.
         TrainingError: a stage's input is missing, or the settings differ from the run's.
     """
     known = dict.fromkeys((*STAGES, *SYNTHESISER_STAGES, *UPSAMPLER_STAGES))
@@ -74,6 +94,9 @@ def train(
     began = time.monotonic()
     chosen = pick_device(device)
     config = run_config(folder, config)
+    if begin is not None:
+        begin_with(begin, folder, config)
+        _keep(config, folder)
     for name in stages:
         if name == "prepare":
             _prepare(folder, ptbxl, config, quiet)
@@ -96,12 +119,13 @@ def _left(max_seconds: float | None, began: float) -> float | None:
 
 
 def _wanted(name: str, config: TrainConfig) -> bool:
-    """Whether a stage has any steps to do; four of them may be left out."""
+    """Whether a stage has any steps to do; five of them may be left out."""
     tuned = min(config.distil_steps, config.adversarial_steps, config.tuning_steps)
     steps = {
         "adversarial": config.adversarial_steps,
         "distilled": config.distil_steps,
         "tuned": tuned,
+        "ectopic": min(tuned, config.ectopic_steps),
         "noise_floor": min(tuned, config.noise_floor_steps),
     }
     return steps.get(name, 1) > 0
@@ -182,6 +206,8 @@ def _stage(name: str, folder: Path, config: TrainConfig, device: torch.device) -
         return distillation_stage(config, folder, data, device)
     if name == "tuned":
         return tuning_stage(config, folder, data, device)
+    if name == "ectopic":
+        return ectopic_stage(config, folder, data, device)
     if name == "noise_floor":
         return noise_floor_stage(config, folder, data, device)
     return flow_stage(config, folder, data, held_out, device)

@@ -8,24 +8,24 @@ import torch
 from torch import Tensor, nn
 
 from ecgsdk.encoding import condition_width
-from ecgsdk.training.autoencoder import build_decoder, decoder_noise, freeze_statistics, jittered, load_encoder
+from ecgsdk.training.autoencoder import decoder_noise, freeze_statistics, jittered, load_encoder
 from ecgsdk.training.critics import Critics, Given, TokenCritic, token_powers
-from ecgsdk.training.cut import LEAST_OFFSET, SPARE, Cut, begun_later
-from ecgsdk.training.distillation import build_distilled, one_step, pair_errors
+from ecgsdk.training.cut import LEAST_OFFSET, SPARE, begun_later
+from ecgsdk.training.distillation import one_step, pair_errors
 from ecgsdk.training.loop import Ema, Stage, descend, load_average, load_stage, mixed_precision
 from ecgsdk.training.losses import decoding_losses, discriminator_loss, gradient_penalty, unevenness
 from ecgsdk.training.networks import TOKEN
 from ecgsdk.training.pairs import load_pairs
+from ecgsdk.training.tuned import build_tuned
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from ecgsdk.training.config import TrainConfig
     from ecgsdk.training.data import TrainingData
     from ecgsdk.training.networks import Decoder, Flow
 
-__all__ = ["tuned_networks", "tuning_stage"]
+__all__ = ["tuning_stage"]
 
 _PENALTY_EVERY = 16
 _TOKENS = 0.1
@@ -42,7 +42,7 @@ def tuning_stage(config: TrainConfig, folder: Path, train: TrainingData, device:
     pairs = load_pairs(folder, config, device)
     encoder = load_encoder(folder, config, device)
     made_by = _begin(folder, config).to(device)
-    cast("Cut", made_by["cut"]).learn_ends(train.signals[:_ENDS_OF].cpu() * train.units)
+    cast("Any", made_by["cut"]).learn_ends(train.signals[:_ENDS_OF].cpu() * train.units)
     network, decoder, cut = cast("Flow", made_by["distilled"]), cast("Decoder", made_by["decoder"]), made_by["cut"]
     ema = Ema(made_by, config.tuning_ema).to(device)
     critics, tokens = Critics(condition_width(config.statements)).to(device), TokenCritic().to(device)
@@ -105,16 +105,11 @@ def tuning_stage(config: TrainConfig, folder: Path, train: TrainingData, device:
 
 def _begin(folder: Path, config: TrainConfig) -> nn.ModuleDict:
     """The networks as distillation and the adversarial stage left them."""
-    networks = {"distilled": build_distilled(config), "decoder": build_decoder(config)}
-    for network, stage in zip(networks.values(), ("distilled", "adversarial")):
-        load_average(network, load_stage(folder, stage), stage)
+    networks = build_tuned(config)
+    for name, stage in (("distilled", "distilled"), ("decoder", "adversarial")):
+        load_average(networks[name], load_stage(folder, stage), stage)
     freeze_statistics(cast("Decoder", networks["decoder"]))
-    return tuned_networks(networks | {"cut": Cut(config.samples)})
-
-
-def tuned_networks(networks: Mapping[str, nn.Module]) -> nn.ModuleDict:
-    """Those of a generator's networks that tuning changes."""
-    return nn.ModuleDict({name: networks[name] for name in ("distilled", "decoder", "cut")})
+    return networks
 
 
 def rounded(signals: Tensor) -> Tensor:

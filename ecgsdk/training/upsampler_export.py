@@ -39,7 +39,7 @@ def add_upsampler(folder: Path, target: Path, *, command: str = "", device: str 
     """Adds the upsampler of a run to a generator's model folder, whatever run that comes from.
 
     Args:
-        folder: the run's folder.
+        folder: the run's folder; or a model folder, whose upsampler is taken over with what its card says of it.
         target: the model folder.
         command, device: how it was trained, for the card; default: as the run's own history tells.
 
@@ -52,9 +52,27 @@ def add_upsampler(folder: Path, target: Path, *, command: str = "", device: str 
     if _STAGE in model.card.graphs and not overwrite:
         raise WriteError(f"{target} has an upsampler already; use --force to replace it")
     others = {name: model.graph(name) for name in model.card.graphs if name != _STAGE}
-    graph, card = _with_upsampler(model.card, folder, command, device)
+    take = _taken_over if (folder / "card.json").exists() else _with_upsampler
+    graph, card = take(model.card, folder, command, device)
     write_model_folder(target, others | {_STAGE: graph}, card)
     return card
+
+
+def _taken_over(card: Card, folder: Path, command: str, device: str) -> tuple[bytes, Card]:
+    """Another model's upsampler, with its own facts but for those given."""
+    source = find_model(folder.absolute())
+    facts = {name: value for name, value in (("command", command), ("device", device)) if value}
+    theirs = source.card
+    figures = {name: theirs.metrics.get("fold_9", {}).get(name) for name in (_STAGE, _TUNED)}
+    known = {name: value for name, value in figures.items() if value is not None}
+    return source.graph(_STAGE), replace(
+        card,
+        sampling_rates=theirs.sampling_rates,
+        data={**card.data, _STAGE: theirs.data.get(_STAGE, {})},
+        training={**card.training, _STAGE: {**theirs.training.get(_STAGE, {}), **facts}},
+        metrics={**card.metrics, "fold_9": {**card.metrics.get("fold_9", {}), **known}},
+        graphs={**card.graphs, _STAGE: theirs.graphs[_STAGE]},
+    )
 
 
 def _with_upsampler(card: Card, folder: Path, command: str, device: str) -> tuple[bytes, Card]:
