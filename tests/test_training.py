@@ -126,7 +126,7 @@ def test_an_exported_model_generates(run, tmp_path):
     }
     assert card.training["steps_done"] == done
     assert card.data["records"] == 5
-    assert (card.latent_shape[1], card.cut_from) == (TINY.samples // 8 + 3, (8, 15))
+    assert (card.latent_shape[1], card.cut_from) == (TINY.samples // 8 + 4, (8, 15))
     generator = ecgsdk.load_generator(target)
     batch = next(generator.generate(ecgsdk.Cohort.from_groups(["norm", "lbbb"]), 3, seed=1))
     assert batch.signals.shape == (3, 12, 1000)

@@ -69,17 +69,23 @@ def begin_with(model: str, folder: Path, config: TrainConfig) -> None:
         why = str(error).partition("\n")[0]
         raise TrainingError(f"{model} does not have the networks that the settings say: {why}") from None
     folder.mkdir(parents=True, exist_ok=True)
-    card = found.card
+    training = {name: value for name, value in found.card.training.items() if name != "upsampler"}
+    done = training.get("steps_done", {})
     for stage, network in networks.items():
-        save_average(network, folder, stage, config, int(card.training.get("steps_done", {}).get(stage, 0)))
-    facts = {"name": card.name, "version": card.version, "sha256": found.sha256, "training": dict(card.training)}
+        save_average(network, folder, stage, config, int(done.get(stage, 0)))
+    model_facts = {"name": found.card.name, "version": found.card.version, "sha256": found.sha256}
+    figures = {stage: known for stage, known in found.card.metrics.get("fold_9", {}).items() if stage in done}
+    facts = {**model_facts, "training": training, "figures": figures}
     part = folder / f"{_FACTS}.part"
     part.write_text(json.dumps(facts) + "\n", encoding="utf-8")
     part.replace(folder / _FACTS)
 
 
 def begun_facts(folder: Path) -> dict[str, Any] | None:
-    """Name, version, SHA-256 and training of the model that a run was begun with; None: a run from nothing.
+    """What is known of the model that a run was begun with; None: a run from nothing.
+
+    Returns:
+        Name, version, SHA-256, training, and `figures` of its stages on held-out records.
 
     Raises:
         TrainingError: the file that tells it is damaged.
@@ -89,7 +95,7 @@ def begun_facts(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return {name: facts[name] for name in ("name", "version", "sha256", "training")}
+        return {name: facts[name] for name in ("name", "version", "sha256", "training", "figures")}
     except (OSError, ValueError, KeyError, TypeError):
         raise TrainingError(f"{path} is damaged; begin again in a new folder") from None
 

@@ -11,24 +11,28 @@ import torch
 from torch import Tensor, nn
 
 from ecgsdk.training.networks import TOKEN
+from ecgsdk.training.transport import transport
 
 __all__ = ["LEAST_OFFSET", "SPARE", "Cut", "CutDecoder", "begun_later"]
 
-SPARE = 3
-"""Tokens by which what is cut is longer than a record: a decoder's own ends stay behind, too."""
+SPARE = 4
+"""Tokens by which what is cut is longer than a record: a decoder's own ends stay behind, too.
+
+Its last 16 samples are rough in a way of their own.
+"""
 
 LEAST_OFFSET = TOKEN
 """Samples before the first with which a record may begin; it begins with one of the next eight."""
 
-_LEAST_MV = 5e-4
-_GREATEST = 2.5
+_QUIET_MV = 0.04
+_INNER = (200, 500, 700)
 
 
 class Cut(nn.Module):
-    """Cuts a record out of signals that are three tokens longer.
+    """Cuts a record out of signals that are four tokens longer.
 
-    PTB-XL's records100 are smoother at their first sample and rougher over their last ten than elsewhere. Matrices make
-    a record's first and last differences of samples as large as recorded ones; what lies between is not touched.
+    PTB-XL's records100 are smoother at their first sample and rougher over their last ten than elsewhere. Matrices give
+    the differences of a record's first and last samples the covariance of recorded ones; what lies between stays.
     """
 
     ENDS = 24
@@ -56,18 +60,21 @@ class Cut(nn.Module):
     def learn_ends(self, recorded: Tensor, made: Tensor | None = None) -> None:
         """Takes the matrices from recordings, (n, leads, samples) in mV, and from what was made and cut `between`.
 
-        Each difference counts by its median over records and leads, over that in the inner part. Without made ECGs,
-        theirs are taken to be alike.
+        The optimal transport between the covariances of differences, in stretches in which these are below 40 µV: they
+        tell of ends what QRS complexes would drown. Without made ECGs, recordings' inner parts stand for their ends.
         """
-        for name, ends in (("first", slice(self.ENDS - 1)), ("last", slice(-self.ENDS + 1, None))):
-            gains = _roughness(recorded, ends)
+        places = {"first": 0, "last": recorded.shape[-1] - self.ENDS}
+        for name, place in places.items():
+            ours = [recorded[..., k : k + self.ENDS] for k in _INNER if k + self.ENDS <= self.samples]
             if made is not None:
-                gains = gains / _roughness(made, ends)
-            getattr(self, name).copy_(_scaling(gains.clamp(1 / _GREATEST, _GREATEST), outwards=name == "last"))
+                ours = [made[..., place : place + self.ENDS]]
+            theirs = recorded[..., place : place + self.ENDS]
+            matrix = transport(_covariance(torch.cat(ours)), _covariance(theirs))
+            getattr(self, name).copy_(_of_differences(matrix, outwards=name == "last"))
 
 
 class CutDecoder(nn.Module):
-    """A decoder, what is behind it, and the cut: latents three tokens longer, noise, offsets → 8 leads × samples, mV.
+    """A decoder, what is behind it, and the cut: latents four tokens longer, noise, offsets → 8 leads × samples, mV.
 
     Args:
         floor: changes the decoded signals before they are cut.
@@ -89,25 +96,22 @@ def begun_later(signals: Tensor, offset: Tensor) -> Tensor:
     return signals.gather(2, times.clamp(0, samples - 1)[:, None].expand(-1, signals.shape[1], -1))
 
 
-def _roughness(signals: Tensor, ends: slice) -> Tensor:
-    """Median size of each of some differences of samples, over that of all in the inner part."""
-    sizes = signals.diff(dim=-1).abs() + _LEAST_MV
-    inner = sizes[..., Cut.ENDS : -Cut.ENDS].median(dim=-1, keepdim=True).values.median(dim=0, keepdim=True).values
-    return (sizes[..., ends] / inner).flatten(0, 1).median(dim=0).values
+def _covariance(stretches: Tensor) -> Tensor:
+    """Of the differences in stretches (n, leads, time) of one lead each without steep parts, with 0.03 µV added."""
+    differences = stretches.flatten(0, 1).double().diff(dim=1)
+    quiet = differences[differences.abs().amax(dim=1) < _QUIET_MV]
+    return quiet.T @ quiet / max(1, len(quiet)) + 1e-9 * torch.eye(differences.shape[1])
 
 
-def _scaling(gains: Tensor, *, outwards: bool) -> Tensor:
-    """The matrix, to be multiplied from the right, by which differences are so many times as large.
+def _of_differences(matrix: Tensor, *, outwards: bool) -> Tensor:
+    """A symmetric map of a stretch's differences as one of its samples, to be multiplied from the right.
 
-    Seen from the inner end, which stays: the last sample of a record's first ones, or the first of its last.
+    The sample at the inner end stays: the last of a record's first samples, or the first of its last.
     """
-    steps = len(gains) + 1
-    differences = torch.zeros(steps, steps - 1, dtype=gains.dtype)
-    differences.diagonal()[:] = -1
-    differences.diagonal(-1)[:] = 1
-    kept = torch.zeros(steps, steps, dtype=gains.dtype)
+    steps = len(matrix) + 1
+    differences = torch.eye(steps, dtype=matrix.dtype).diff(dim=0).T
+    kept = torch.zeros(steps, steps, dtype=matrix.dtype)
     kept[0 if outwards else -1] = 1
-    # Sample k is the inner one and all scaled differences between the two.
-    after = torch.ones(steps - 1, steps, dtype=gains.dtype).triu(1)
-    summed = after if outwards else after - 1
-    return kept + (differences * gains) @ summed
+    # A sample is the inner one and the differences between the two.
+    after = torch.ones(steps - 1, steps, dtype=matrix.dtype).triu(1)
+    return kept + differences @ matrix @ (after if outwards else after - 1)

@@ -284,6 +284,8 @@ def training_facts(
 ) -> dict[str, Any]:
     """How a run was trained, for its model's card; the run's history tells the stages' commands and devices."""
     begun = begun_facts(folder)
+    if begun is not None:
+        begun = {name: value for name, value in begun.items() if name != "figures"}
     history = [row for row in _json_lines(folder / HISTORY) if row["stage"] in done]
     return {
         "command": command or "; ".join(dict.fromkeys(row["command"] for row in history)),
@@ -295,8 +297,10 @@ def training_facts(
 
 
 def held_out_figures(folder: Path, stages: Iterable[str]) -> dict[str, dict[str, float]]:
-    """The last figures on held-out records that each stage of a run has logged."""
-    table, logged = {}, _json_lines(folder / "metrics.jsonl")
+    """The last figures on held-out records that each stage has logged, of this run or of the model it began with."""
+    begun, logged = begun_facts(folder), _json_lines(folder / "metrics.jsonl")
+    known = {} if begun is None else begun["figures"]
+    table = {stage: known[stage] for stage in stages if stage in known}
     for stage in stages:
         rows = [row for row in logged if row["stage"] == stage and any(key.startswith("val_") for key in row)]
         if rows:

@@ -44,7 +44,7 @@ def decoded(networks: nn.ModuleDict, config: TrainConfig, train: TrainingData, r
     """What the networks make of some training records' conditions and beats.
 
     Returns:
-        ECGs before the cut, (n, 8, samples + 24) in mV, and the sample at which each record begins, (n,).
+        ECGs before the cut, (n, 8, samples + 32) in mV, and the sample at which each record begins, (n,).
     """
     network, decoder = cast("Flow", networks["distilled"]), cast("Decoder", networks["decoder"])
     offset = LEAST_OFFSET + torch.randint(TOKEN, (len(rows),), device=rows.device)
