@@ -74,8 +74,18 @@ def ptbxl(tmp_path_factory, ptbxl_folder):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, ptbxl):
     folder = tmp_path_factory.mktemp("run")
+    with_an_early_beat(ptbxl, folder)
     assert train(folder, ptbxl, config=TINY, device="cpu")
     return folder
+
+
+def with_an_early_beat(ptbxl, folder):
+    """Prepared data in which one record has a beat half an interval early: of the shipped records, none has."""
+    prepare(ptbxl, folder, TINY)
+    with np.load(folder / "train.npz") as stored:
+        values = dict(stored)
+    values["beats"][0, 3] -= (values["beats"][0, 3] - values["beats"][0, 2]) / 2
+    np.savez(folder / "train.npz", **values)
 
 
 def test_folds_one_to_eight_train_and_fold_nine_is_held_out(ptbxl, tmp_path):
@@ -140,6 +150,7 @@ def test_a_run_begins_with_a_model_and_ends_in_another(run, ptbxl, tmp_path):
     config = begun_config(str(tmp_path / "first"), {"ectopic_steps": 3, "checkpoint_seconds": 9})
     assert config == replace(TINY, ectopic_steps=3, checkpoint_seconds=9)
     folder = tmp_path / "further"
+    with_an_early_beat(ptbxl, folder)
     begun = {"begin": str(tmp_path / "first"), "device": "cpu"}
     assert train(folder, ptbxl, stages=BEGUN_STAGES, config=config, **begun)
     assert train(folder, stages=BEGUN_STAGES, **begun)  # a run that is done stays as it is
@@ -152,6 +163,14 @@ def test_a_run_begins_with_a_model_and_ends_in_another(run, ptbxl, tmp_path):
         assert (first.graphs[name] == second.graphs[name]) == same, name
     batch = next(ecgsdk.load_generator(tmp_path / "second").generate(ecgsdk.Cohort.from_groups(["norm"]), 2, seed=1))
     assert np.isfinite(batch.signals).all()
+
+
+def test_early_beats_are_needed_to_learn_from_them(run, ptbxl, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    prepare(ptbxl, folder, TINY)
+    (folder / "ectopic.pt").unlink()
+    with pytest.raises(TrainingError, match="needs records with early beats and others; set ectopic_steps to 0"):
+        train(folder, stages=["ectopic"], device="cpu")
 
 
 def test_a_run_of_another_kind_is_not_begun_anew(run, tmp_path):

@@ -14,10 +14,10 @@ from ecgsdk.training.losses import unevenness  # noqa: E402
 def test_a_signal_that_begins_later_stands_still_before_and_behind():
     signals = torch.arange(16.0).repeat(3, 2, 1)
     later = begun_later(signals, torch.tensor([0, 1, 7]))
-    assert later.shape == (3, 2, 40)
-    assert later[0, 0].tolist() == [*range(16), *[15] * 24]
-    assert later[1, 1].tolist() == [0, *range(16), *[15] * 23]
-    assert later[2, 0].tolist() == [*[0] * 7, *range(16), *[15] * 17]
+    assert later.shape == (3, 2, 48)
+    assert later[0, 0].tolist() == [*range(16), *[15] * 32]
+    assert later[1, 1].tolist() == [0, *range(16), *[15] * 31]
+    assert later[2, 0].tolist() == [*[0] * 7, *range(16), *[15] * 25]
 
 
 def test_unevenness_is_of_the_mean_and_not_of_the_scatter():

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ecgsdk.encoding import condition_width
+from ecgsdk.errors import TrainingError
 from ecgsdk.training.autoencoder import decoder_noise, freeze_statistics, jittered
 from ecgsdk.training.critics import EctopicCritic, Given, early_beats
 from ecgsdk.training.cut import LEAST_OFFSET, SPARE
@@ -40,6 +41,9 @@ def ectopic_stage(config: TrainConfig, folder: Path, train: TrainingData, device
     Of the records with early beats outside fibrillation and flutter, a critic sees these beats, on both sides under
     white noise of 10 µV. Latents away from such beats, and those of other records, are held where they were for the
     same noise: what the generator has learned otherwise is not asked anew.
+
+    Raises:
+        TrainingError: no record, or every one, has early beats.
     """
     made_by = build_tuned(config)
     load_average(made_by, load_stage(folder, "tuned"), "tuned")
@@ -54,6 +58,8 @@ def ectopic_stage(config: TrainConfig, folder: Path, train: TrainingData, device
         "critic": torch.optim.AdamW(critic.parameters(), lr=2 * config.ectopic_rate, betas=(0.5, 0.99)),
     }
     fit = _with_early_beats(train, config)
+    if not fit.any() or fit.all():
+        raise TrainingError("the ectopic stage needs records with early beats and others; set ectopic_steps to 0")
     ectopic, other = train.weights * fit, train.weights * ~fit
     n, others = config.ectopic_batch, max(1, config.ectopic_batch // 3)
     alone = _CRITIC_ALONE * config.ectopic_steps
