@@ -161,13 +161,7 @@ class BeatCritic(nn.Module):
 
     def __init__(self, width: int = 48) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            [
-                _norm(nn.Conv1d(16, width, 7, stride=2, padding=3)),
-                _norm(nn.Conv1d(width, 2 * width, 5, stride=2, padding=2)),
-                _norm(nn.Conv1d(2 * width, 2 * width, 5, stride=2, padding=2)),
-            ]
-        )
+        self.layers = _beat_layers(16, width)
         self.beat = _perceptron(2 * width * (_BEFORE + _AFTER) // 8, 2 * width)
         self.whole = _perceptron(4 * width * (_BEFORE + _AFTER) // 8, 2 * width)
         self.spread = _perceptron(2 * 8 * len(_PARTS), 2 * width, 2 * width)
@@ -198,13 +192,7 @@ class EctopicCritic(nn.Module):
 
     def __init__(self, condition: int, width: int = 64) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            [
-                _norm(nn.Conv1d(24, width, 7, stride=2, padding=3)),
-                _norm(nn.Conv1d(width, 2 * width, 5, stride=2, padding=2)),
-                _norm(nn.Conv1d(2 * width, 2 * width, 5, stride=2, padding=2)),
-            ]
-        )
+        self.layers = _beat_layers(24, width)
         self.hidden = _norm(nn.Linear(2 * width * (_BEFORE + _AFTER) // 8 + 2, 2 * width))
         self.verdict = _norm(nn.Linear(2 * width, 1))
         self.condition = nn.Linear(condition, 2 * width)
@@ -293,6 +281,16 @@ class TokenCritic(nn.Module):
         return [[self.found(8 * found.flatten(1))]]
 
 
+def _beat_layers(inputs: int, width: int) -> nn.ModuleList:
+    """Convolutions of stretches around beats, an eighth as many steps."""
+    convolutions = [
+        _norm(nn.Conv1d(inputs, width, 7, stride=2, padding=3)),
+        _norm(nn.Conv1d(width, 2 * width, 5, stride=2, padding=2)),
+        _norm(nn.Conv1d(2 * width, 2 * width, 5, stride=2, padding=2)),
+    ]
+    return nn.ModuleList(convolutions)
+
+
 def token_powers(signals: Tensor, phase: Tensor) -> Tensor:
     """Mean logarithm of squared differences at each of a token's eight samples, less the mean over the eight.
 
@@ -346,8 +344,13 @@ def beat_windows(signals: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
 def _some_beats(times: Tensor, samples: int) -> Tensor:
     """At most twelve of each record's beats that are not too near its ends, drawn anew each time."""
     fit = (times * 100 >= _BEFORE + _REACH) & (times * 100 < samples - _AFTER - _REACH)
-    order = torch.rand_like(times).where(fit, torch.full_like(times, 2.0)).argsort(dim=1)[:, :_MOST_BEATS_SEEN]
-    return times.gather(1, order)
+    return times.gather(1, _some_of(fit, _MOST_BEATS_SEEN))
+
+
+def _some_of(chosen: Tensor, most: int) -> Tensor:
+    """Positions of up to so many of the chosen, (n, most), in random order; where there are fewer, others follow."""
+    order = torch.rand(chosen.shape, device=chosen.device)
+    return order.where(chosen, torch.full_like(order, 2.0)).argsort(dim=1)[:, :most]
 
 
 def early_beats(times: Tensor) -> Tensor:
@@ -364,7 +367,7 @@ def _drawn(times: Tensor, chosen: Tensor, most: int) -> tuple[Tensor, Tensor]:
         Their times, (n, most), and the logarithms of the RR intervals before and behind each over the record's median,
         0 where there is none, (n, most, 2).
     """
-    order = torch.rand_like(times).where(chosen & ~times.isnan(), torch.full_like(times, 2.0)).argsort(dim=1)[:, :most]
+    order = _some_of(chosen & ~times.isnan(), most)
     intervals = times.diff(dim=1)
     ratios = (intervals / intervals.nanmedian(dim=1, keepdim=True).values).clamp_min(0.1).log().nan_to_num(0.0)
     around = torch.stack([F.pad(ratios, (1, 0)), F.pad(ratios, (0, 1))], dim=2)

@@ -65,11 +65,10 @@ class Cut(nn.Module):
         """
         places = {"first": 0, "last": recorded.shape[-1] - self.ENDS}
         for name, place in places.items():
-            ours = [recorded[..., k : k + self.ENDS] for k in _INNER if k + self.ENDS <= self.samples]
-            if made is not None:
-                ours = [made[..., place : place + self.ENDS]]
-            theirs = recorded[..., place : place + self.ENDS]
-            matrix = transport(_covariance(torch.cat(ours)), _covariance(theirs))
+            end = slice(place, place + self.ENDS)
+            inner = [recorded[..., k : k + self.ENDS] for k in _INNER if k + self.ENDS <= self.samples]
+            ours = torch.cat(inner) if made is None else made[..., end]
+            matrix = transport(_covariance(ours), _covariance(recorded[..., end]))
             getattr(self, name).copy_(_of_differences(matrix, outwards=name == "last"))
 
 

@@ -186,10 +186,10 @@ def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], 
         networks["distilled"] = build_distilled(config)
         load_average(networks["distilled"], stored["distilled"], "distilled")
         if (folder / "tuned.pt").exists():
-            stored["tuned"], last = load_stage(folder, "tuned"), last_tuned(folder)
+            last = last_tuned(folder)
+            stored |= {name: load_stage(folder, name) for name in dict.fromkeys(("tuned", last))}
             cut, floor = Cut(config.samples), None
             tuned = tuned_networks(networks | {"cut": cut})
-            stored[last] = load_stage(folder, last)
             load_average(tuned, stored[last], last)
             if (folder / "noise_floor.pt").exists():
                 stored["noise_floor"] = load_stage(folder, "noise_floor")
