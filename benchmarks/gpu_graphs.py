@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GRAPHS", "alone", "kernels", "operations", "placed", "variants"]
 
-GRAPHS = ("rhythm", "distilled", "decoder", "upsampler")
+GRAPHS = ("rhythm", "distilled", "decoder", "refiner", "upsampler")
 _INTERVALS = 24
 _UPSAMPLED_AT_MOST = 256  # its inner signals are long, and many
 _KINDS = {"tensor(int64)": np.int64, "tensor(float)": np.float32}

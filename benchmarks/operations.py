@@ -56,6 +56,7 @@ def record_operations(model: Model[Card], *, steps: int, guidance: float, sampli
     card = model.card
     flow = "distilled" if steps == 1 and "distilled" in card.graphs else "flow"
     runs = {"rhythm": 1, flow: steps * (1 if guidance == 1 else 2), "decoder": 1}
+    runs |= {"refiner": 1} if "refiner" in card.graphs else {}
     if sampling_rate != min(card.sampling_rates):
         runs["upsampler"] = 1
     return sum(times * graph_operations(model.graph(name)) for name, times in runs.items())

@@ -223,7 +223,7 @@ def _check_generator(values: dict[str, Any]) -> None:
             _check_numbers(values, {name: 1})
     if values.get("cut_from") is not None:
         _check_cut(values)
-    _check_text(values, ("rhythm", "flow", "decoder", *({"distilled", "upsampler"} & set(values["graphs"]))))
+    _check_text(values, ("rhythm", "flow", "decoder", *({"distilled", "refiner", "upsampler"} & set(values["graphs"]))))
     histograms = values["histograms"]
     cells = {name: len(edges) - 1 for name, edges in histograms["edges"].items()} | {"sex": 2}
     if any(set(histograms["telling"][name]) != set(values["statements"]) for name in cells):

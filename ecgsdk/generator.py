@@ -21,6 +21,7 @@ from ecgsdk.models import find_model
 from ecgsdk.rhythm import MOST_BEATS, draw_beats, open_rhythm
 from ecgsdk.runtime import open_session, session_device
 from ecgsdk.upsampling import Upsampling
+from ecgsdk.usual_beats import impulse_trains, usual_beats
 from ecgsdk.workers import Workers, in_parts, in_turn
 
 if TYPE_CHECKING:
@@ -162,6 +163,13 @@ class Generator:
         return open_session(self.model.graph("distilled"), device=self._asked_device)
 
     @cached_property
+    def _refiner(self) -> Session | None:
+        """Changes averaged beats, in models that have one."""
+        if "refiner" not in self.card.graphs:
+            return None
+        return open_session(self.model.graph("refiner"), device=self._asked_device)
+
+    @cached_property
     def _upsampling(self) -> Upsampling:
         graph = self.model.graph("upsampler")
         return Upsampling(graph, given_rate=self.card.decoder_rate, device=self._asked_device)
@@ -255,6 +263,7 @@ class Generator:
 
     def _open_sessions(self, steps: int, rate: float) -> None:
         """Opens what the call needs: once, not by each of the workers, and upsampler beside flow, which saves time."""
+        _ = self._refiner
         if rate == self.card.decoder_rate or "_upsampling" in vars(self):
             self._flow_for(steps)
             return
@@ -317,29 +326,38 @@ class Generator:
         return signals
 
     def _drawn(self, conditions: Sequence[Condition], indices: range, seed: int) -> Sequence[np.ndarray]:
-        """What the networks are given of some records: conditions, beats, the flow's and the decoder's noise, and the
-        sample from which each is cut.
+        """What the networks are given of some records.
+
+        Conditions, beats, the flow's and the decoder's noise, the sample from which each is cut, and for a refiner
+        where usual beats are.
         """
         card = self.card
         condition = encode_conditions(conditions, card.statements)
         offset = offsets(seed, indices, *(card.cut_from or (0, 0)))
-        beats = self._beats(conditions, condition, indices, seed) + offset[:, None] / card.decoder_rate
-        channels = encode_beats(beats, card.latent_shape[1], card.latent_seconds or card.seconds)
+        beats = self._beats(conditions, condition, indices, seed)
+        later = beats + offset[:, None] / card.decoder_rate
+        channels = encode_beats(later, card.latent_shape[1], card.latent_seconds or card.seconds)
         start = noise(seed, indices, Stream.LATENT, card.latent_shape)
         grain = noise(seed, indices, Stream.DECODER, card.decoder_noise_shape)
-        return condition, channels, start, grain, offset
+        if self._refiner is None:
+            return condition, channels, start, grain, offset
+        trains = impulse_trains(usual_beats(beats), round(card.seconds * card.decoder_rate))
+        return condition, channels, start, grain, offset, trains
 
     def _eight(self, inputs: Sequence[np.ndarray], indices: range, provenance: Provenance, rate: float) -> np.ndarray:
         """Leads I, II and V1–V6 of the records that a session runs at a time."""
-        condition, beats, start, grain, offset = inputs
+        condition, beats, start, grain, offset, *trains = inputs
         steps, guidance = cast("int", provenance.steps), cast("float", provenance.guidance)
         latents = self.integrate(guided(self._flow_for(steps), condition, beats, guidance), start, steps)
         given = {"latents": latents, "noise": grain} | ({"offset": offset} if self.card.cut_from else {})
+        last = self._decoder
+        if self._refiner is not None:
+            given = {"signals": run_kept(last, given), "trains": trains[0], "condition": condition}
+            last = self._refiner
         if rate != self.card.decoder_rate:
-            decoded = run_kept(self._decoder, given)
-            return self._upsampling.upsampled(decoded, provenance.seed, indices, rate)
+            return self._upsampling.upsampled(run_kept(last, given), provenance.seed, indices, rate)
         made = np.empty((len(indices), len(INDEPENDENT_LEADS), round(self.card.seconds * rate)), dtype=np.float32)
-        return run_into(self._decoder, given, made)
+        return run_into(last, given, made)
 
     def _beats(self, conditions: Sequence[Condition], condition: np.ndarray, indices: range, seed: int) -> np.ndarray:
         uniform, normal = np.empty((len(indices), MOST_BEATS + 2)), np.empty((len(indices), MOST_BEATS))

@@ -28,7 +28,8 @@ from ecgsdk.training.loop import load_average, load_stage  # noqa: E402
 from ecgsdk.training.losses import low_pass, spectral_loss  # noqa: E402
 from ecgsdk.training.networks import BandLimit  # noqa: E402
 from ecgsdk.training.pairs import _files, at_other_rate, load_pairs  # noqa: E402
-from ecgsdk.training.train import BEGUN_STAGES, train  # noqa: E402
+from ecgsdk.training.refiner import load_averages  # noqa: E402
+from ecgsdk.training.train import BEGUN_STAGES, STAGES, train  # noqa: E402
 
 TINY = replace(
     CONFIGS["cpu"],
@@ -50,6 +51,10 @@ TINY = replace(
     ectopic_steps=2,
     ectopic_batch=2,
     noise_floor_steps=2,
+    refiner_width=8,
+    refiner_blocks=1,
+    refiner_steps=2,
+    refiner_batch=2,
     rhythm_steps=4,
     rhythm_batch=4,
 )
@@ -100,8 +105,7 @@ def test_folds_one_to_eight_train_and_fold_nine_is_held_out(ptbxl, tmp_path):
 
 def test_each_stage_logs_finite_figures(run):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    stages = {"rhythm", "autoencoder", "adversarial", "flow", "distilled", "tuned", "ectopic", "noise_floor"}
-    assert {row["stage"] for row in rows} == stages
+    assert {row["stage"] for row in rows} == {*STAGES} - {"prepare", "pairs"}
     assert all(np.isfinite(value) for row in rows for key, value in row.items() if key != "stage")
     assert all(row["steps_per_second"] > 0 for row in rows)
 
@@ -133,6 +137,7 @@ def test_an_exported_model_generates(run, tmp_path):
         "tuned": 2,
         "ectopic": 2,
         "noise_floor": 2,
+        "refined": 2,
     }
     assert card.training["steps_done"] == done
     assert card.data["records"] == 5
@@ -195,13 +200,43 @@ def test_a_noise_floor_of_other_networks_is_refused(run, tmp_path):
         export(folder, tmp_path / "tiny", version="0")
 
 
-def test_without_a_noise_floor_there_is_none(run, tmp_path):
+def test_a_refiner_of_other_networks_is_refused(run, tmp_path):
     folder = shutil.copytree(run, tmp_path / "run")
-    (folder / "noise_floor.pt").unlink()
+    stored = load_stage(folder, "refined")
+    stored["networks"]["source"]["networks"] += 1
+    torch.save(stored, folder / "refined.pt")
+    with pytest.raises(TrainingError, match=r"refined.pt belongs to other networks; delete it"):
+        export(folder, tmp_path / "tiny", version="0")
+
+
+def test_averages_are_those_of_the_runs_networks_or_made_again(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    (folder / "refined.pt").unlink()
+    with np.load(folder / "averages.npz") as stored:
+        values = dict(stored)
+    np.savez(folder / "averages.npz", **values | {"source": values["source"] + 1, "made": values["made"] + 1})
+    assert train(folder, stages=["refined"], device="cpu")
+    again = load_averages(folder)
+    assert np.array_equal(again.source, values["source"])
+    assert np.allclose(again.made, values["made"], atol=1e-5)
+    (folder / "refined.pt").unlink()
+    (folder / "averages.npz").write_bytes(b"PK")
+    with pytest.raises(TrainingError, match=r"averages.npz is missing or damaged .* delete it and run the stage again"):
+        train(folder, stages=["refined"], device="cpu")
+
+
+def test_without_a_noise_floor_there_is_none_and_no_refiner(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    for name in ("noise_floor", "refined"):
+        (folder / f"{name}.pt").unlink()
     (folder / "config.json").write_text(json.dumps(replace(TINY, noise_floor_steps=0).as_dict()))
-    assert train(folder, stages=["noise_floor"], device="cpu")
-    assert not (folder / "noise_floor.pt").exists()
-    assert "noise_floor" not in export(folder, tmp_path / "tiny", version="0").training["steps_done"]
+    assert train(folder, stages=["noise_floor", "refined"], device="cpu")
+    assert not {"noise_floor.pt", "refined.pt"} & {path.name for path in folder.iterdir()}
+    card = export(folder, tmp_path / "tiny", version="0")
+    assert not {"noise_floor", "refined"} & {*card.training["steps_done"]}
+    assert "refiner" not in card.graphs
+    made = ecgsdk.load_generator(tmp_path / "tiny").generate(ecgsdk.Cohort.from_groups(["norm"]), 1)
+    assert np.isfinite(next(made).signals).all()
 
 
 def test_one_step_is_the_distilled_flow_and_high_quality_the_flow(run, tmp_path):

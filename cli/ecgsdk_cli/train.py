@@ -31,7 +31,7 @@ Examples:
 @click.command("train", epilog=_EPILOG)
 @click.argument("ptbxl", type=click.Path(path_type=Path), required=False)
 @click.option("--run", "folder", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
-@click.option("--stages", type=NameList(), help="Default: all that make a generator, from prepare to noise_floor.")
+@click.option("--stages", type=NameList(), help="Default: all that make a generator, from prepare to refined.")
 @click.option("--config", "config_name", metavar="NAME", help="cpu or gpu; default: the run's own, cpu for a new one.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="One setting of a new run.")
 @click.option(

@@ -11,7 +11,15 @@ from ecgsdk.errors import TrainingError
 
 __all__ = ["CONFIGS", "TrainConfig"]
 
-_MAY_BE_ZERO = ("adversarial_steps", "distil_steps", "tuning_steps", "ectopic_steps", "noise_floor_steps", "seed")
+_MAY_BE_ZERO = (
+    "adversarial_steps",
+    "distil_steps",
+    "tuning_steps",
+    "ectopic_steps",
+    "noise_floor_steps",
+    "refiner_steps",
+    "seed",
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,14 @@ class TrainConfig:
     ectopic_ema: float = 0.995
 
     noise_floor_steps: int = 64
+
+    refiner_width: int = 40
+    refiner_blocks: int = 3
+    refiner_steps: int = 6000
+    refiner_batch: int = 64
+    refiner_rate: float = 3e-4
+    refiner_hold: float = 0.02
+    refiner_ema: float = 0.995
 
     rhythm_width: int = 128
     rhythm_mixtures: int = 8

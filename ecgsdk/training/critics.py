@@ -12,12 +12,9 @@ from torch.nn import functional as F
 from ecgsdk.encoding import BEAT_CHANNELS
 from ecgsdk.training.losses import Discriminators, difference_powers, low_pass
 from ecgsdk.training.networks import TOKEN
+from ecgsdk.usual_beats import EARLY
 
-__all__ = ["EARLY", "Critics", "EctopicCritic", "Given", "TokenCritic", "beat_windows", "early_beats", "token_powers"]
-
-EARLY = 0.85
-"""Share of the median RR interval below which a beat comes early."""
-
+__all__ = ["Critics", "EctopicCritic", "Given", "TokenCritic", "beat_windows", "early_beats", "token_powers"]
 
 _LEVELS_COUNT = 3
 _SPREAD_COUNT = 2

@@ -31,10 +31,12 @@ from ecgsdk.training.graphs import BATCHES, check_model_folder, export_graph, gr
 from ecgsdk.training.loop import fingerprint, load_average, load_stage, load_weights
 from ecgsdk.training.networks import TOKEN, Flow, Rhythm
 from ecgsdk.training.noise_floor import NoiseFloor, build_noise_floor
+from ecgsdk.training.refiner import Refiner, build_refiner, finished_networks
 from ecgsdk.training.rhythm import build_rhythm
 from ecgsdk.training.rhythm_graph import export_rhythm
 from ecgsdk.training.train import HISTORY, run_config
 from ecgsdk.training.tuned import last_tuned, tuned_networks
+from ecgsdk.usual_beats import impulse_trains
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -195,6 +197,9 @@ def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], 
                 stored["noise_floor"] = load_stage(folder, "noise_floor")
                 floor = _noise_floor(stored["noise_floor"], tuned, config)
                 load_weights(cut, stored["noise_floor"]["networks"]["cut"], "noise_floor")
+            if (folder / "refined.pt").exists():
+                stored["refined"] = load_stage(folder, "refined")
+                networks["refiner"] = _refiner(stored["refined"], folder, config)
             networks["decoder"] = CutDecoder(decoder, cut, floor)
     return {name: network.eval() for name, network in networks.items()}, {n: s["step"] for n, s in stored.items()}
 
@@ -208,10 +213,23 @@ def _noise_floor(stored: dict[str, Any], tuned: nn.Module, config: TrainConfig) 
     return floor
 
 
+def _refiner(stored: dict[str, Any], folder: Path, config: TrainConfig) -> Refiner:
+    """A run's refiner; raises TrainingError where it has learned from other networks than the run's."""
+    refiner = build_refiner(config)
+    load_average(refiner, stored, "refined")
+    if not torch.equal(stored["networks"]["source"]["networks"], fingerprint(finished_networks(config, folder))):
+        raise TrainingError("refined.pt belongs to other networks; delete it and run the stage again")
+    return refiner
+
+
 def _inputs(network: nn.Module, n: int, config: TrainConfig, tokens: int) -> dict[str, Tensor]:
     width = condition_width(config.statements)
     latents = torch.randn(n, config.latent_channels, tokens)
     condition = torch.randn(n, width)
+    if isinstance(network, Refiner):
+        beats = 0.5 + torch.rand(n, 1) + 0.8 * torch.arange(10)
+        trains = torch.from_numpy(impulse_trains(beats.numpy(), config.samples))
+        return {"signals": torch.randn(n, 8, config.samples), "trains": trains, "condition": condition}
     if isinstance(network, Flow):
         beats = torch.randn(n, BEAT_CHANNELS, tokens)
         return {"latents": latents, "time": torch.rand(n), "condition": condition, "beats": beats}
@@ -225,7 +243,7 @@ def _graph(name: str, network: nn.Module, config: TrainConfig, tokens: int) -> b
     inputs = [_inputs(network, n, config, tokens) for n in BATCHES]
     form = fused(network, tokens)
     is_flow = isinstance(network, Flow)
-    output = "velocity" if is_flow else "signals"
+    output = "velocity" if is_flow else "refined" if isinstance(network, Refiner) else "signals"
     return export_graph(name, network, inputs, [output], form=form, half_weights=is_flow)
 
 

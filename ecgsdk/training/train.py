@@ -21,6 +21,7 @@ from ecgsdk.training.flow import flow_stage
 from ecgsdk.training.loop import Stage, pick_device, run_stage
 from ecgsdk.training.noise_floor import noise_floor_stage
 from ecgsdk.training.pairs import make_pairs
+from ecgsdk.training.refiner import prepare_averages, refiner_stage
 from ecgsdk.training.rhythm import rhythm_stage
 from ecgsdk.training.synthesiser import synthesiser_stage
 from ecgsdk.training.tuning import tuning_stage
@@ -46,10 +47,11 @@ STAGES = (
     "tuned",
     "ectopic",
     "noise_floor",
+    "refined",
 )
 """Stages of the generator."""
 
-BEGUN_STAGES = ("prepare", "ectopic", "noise_floor")
+BEGUN_STAGES = ("prepare", "ectopic", "noise_floor", "refined")
 """Stages that a run which begins with a model can do without an encoder."""
 
 SYNTHESISER_STAGES = ("prepare", "synthesiser")
@@ -107,6 +109,9 @@ def train(
         elif _wanted(name, config):
             if name in UPSAMPLER_STAGES:
                 _prepare_upsampler(folder, ptbxl, config, quiet)
+            if name == "refined":
+                prepared = load_prepared(folder / "train.npz", config)
+                prepare_averages(config, folder, TrainingData(prepared, config, chosen), chosen, quiet=quiet)
             stage = _stage(name, folder, config, chosen)
             _note(folder, name, chosen)
             if not run_stage(stage, folder, quiet=quiet, max_seconds=_left(max_seconds, began)):
@@ -119,7 +124,7 @@ def _left(max_seconds: float | None, began: float) -> float | None:
 
 
 def _wanted(name: str, config: TrainConfig) -> bool:
-    """Whether a stage has any steps to do; five of them may be left out."""
+    """Whether a stage has any steps to do; six of them may be left out."""
     tuned = min(config.distil_steps, config.adversarial_steps, config.tuning_steps)
     steps = {
         "adversarial": config.adversarial_steps,
@@ -127,6 +132,7 @@ def _wanted(name: str, config: TrainConfig) -> bool:
         "tuned": tuned,
         "ectopic": min(tuned, config.ectopic_steps),
         "noise_floor": min(tuned, config.noise_floor_steps),
+        "refined": min(tuned, config.noise_floor_steps, config.refiner_steps),
     }
     return steps.get(name, 1) > 0
 
@@ -210,4 +216,6 @@ def _stage(name: str, folder: Path, config: TrainConfig, device: torch.device) -
         return ectopic_stage(config, folder, data, device)
     if name == "noise_floor":
         return noise_floor_stage(config, folder, data, device)
+    if name == "refined":
+        return refiner_stage(config, folder, data, device)
     return flow_stage(config, folder, data, held_out, device)
