@@ -21,7 +21,7 @@ from ecgsdk.models import find_model
 from ecgsdk.rhythm import MOST_BEATS, draw_beats, open_rhythm
 from ecgsdk.runtime import open_session, session_device
 from ecgsdk.upsampling import Upsampling
-from ecgsdk.usual_beats import impulse_trains, usual_beats
+from ecgsdk.usual_beats import beats_given
 from ecgsdk.workers import Workers, in_parts, in_turn
 
 if TYPE_CHECKING:
@@ -341,18 +341,17 @@ class Generator:
         grain = noise(seed, indices, Stream.DECODER, card.decoder_noise_shape)
         if self._refiner is None:
             return condition, channels, start, grain, offset
-        trains = impulse_trains(usual_beats(beats), round(card.seconds * card.decoder_rate))
-        return condition, channels, start, grain, offset, trains
+        return condition, channels, start, grain, offset, *beats_given(beats, round(card.seconds * card.decoder_rate))
 
     def _eight(self, inputs: Sequence[np.ndarray], indices: range, provenance: Provenance, rate: float) -> np.ndarray:
         """Leads I, II and V1–V6 of the records that a session runs at a time."""
-        condition, beats, start, grain, offset, *trains = inputs
+        condition, beats, start, grain, offset, *usual = inputs
         steps, guidance = cast("int", provenance.steps), cast("float", provenance.guidance)
         latents = self.integrate(guided(self._flow_for(steps), condition, beats, guidance), start, steps)
         given = {"latents": latents, "noise": grain} | ({"offset": offset} if self.card.cut_from else {})
         last = self._decoder
         if self._refiner is not None:
-            given = {"signals": run_kept(last, given), "trains": trains[0], "condition": condition}
+            given = {"signals": run_kept(last, given), "trains": usual[0], "taper": usual[1], "condition": condition}
             last = self._refiner
         if rate != self.card.decoder_rate:
             return self._upsampling.upsampled(run_kept(last, given), provenance.seed, indices, rate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["AFTER", "BEFORE", "EARLY", "impulse_trains", "usual_beats"]
+__all__ = ["AFTER", "BEFORE", "EARLY", "beat_taper", "beats_given", "impulse_trains", "usual_beats"]
 
 EARLY = 0.85
 """Share of the median RR interval below which a beat comes early."""
@@ -15,6 +15,8 @@ BEFORE, AFTER = 40, 48
 _RATE = 100
 _REACH = 8
 _FEWEST = 3
+_ENDS, _BETWEEN = 12, 6
+_SHARE_BEFORE, _SHARE_AFTER = 0.45, 0.55
 
 
 def usual_beats(beats: np.ndarray) -> np.ndarray:
@@ -57,3 +59,27 @@ def impulse_trains(beats: np.ndarray, samples: int) -> np.ndarray:
         np.add.at(trains[:, train], (rows[taken], indices[taken]), impulses[taken])
     trains[:, 0] /= np.maximum(number, 1)[:, None]
     return trains
+
+
+def beat_taper(beats: np.ndarray) -> np.ndarray:
+    """How much of a change of an averaged beat is laid out, float32, (n, 88): a beat has its share of the RR interval.
+
+    Args:
+        beats: usual ones, seconds, shape (n, beats), NaN where there is none.
+    """
+    places = np.arange(-BEFORE, AFTER)
+    ends = np.clip(np.minimum(places + BEFORE, AFTER - 1 - places) / _ENDS, 0, 1)
+    tapers = np.zeros((len(beats), len(places)), dtype=np.float32)
+    for taper, times in zip(tapers, beats):
+        intervals = np.diff(times[~np.isnan(times)])
+        if len(intervals):
+            rr = _RATE * np.median(intervals)
+            away = np.minimum(places + _SHARE_BEFORE * rr, _SHARE_AFTER * rr - places)
+            taper[:] = ends * np.clip(0.5 + away / _BETWEEN, 0, 1)
+    return tapers
+
+
+def beats_given(beats: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """`impulse_trains` and `beat_taper` of the usual ones among beats, (n, beats) in seconds: a refiner's inputs."""
+    usual = usual_beats(beats)
+    return impulse_trains(usual, samples), beat_taper(usual)

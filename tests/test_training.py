@@ -51,10 +51,7 @@ TINY = replace(
     ectopic_steps=2,
     ectopic_batch=2,
     noise_floor_steps=2,
-    refiner_width=8,
-    refiner_blocks=1,
     refiner_steps=2,
-    refiner_batch=2,
     rhythm_steps=4,
     rhythm_batch=4,
 )

@@ -87,13 +87,7 @@ class TrainConfig:
 
     noise_floor_steps: int = 64
 
-    refiner_width: int = 40
-    refiner_blocks: int = 3
-    refiner_steps: int = 6000
-    refiner_batch: int = 64
-    refiner_rate: float = 3e-4
-    refiner_hold: float = 0.02
-    refiner_ema: float = 0.995
+    refiner_steps: int = 32
 
     rhythm_width: int = 128
     rhythm_mixtures: int = 8

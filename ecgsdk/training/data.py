@@ -168,7 +168,7 @@ class TrainingData:
         self.beats = torch.from_numpy(beats).to(device)
         self.times = torch.from_numpy(prepared.beats).to(device)
         self.weights = torch.from_numpy(sampling_weights(prepared.statements, config.rare_power)).to(device)
-        self._beats, self._tokens, self._rate = prepared.beats, tokens, config.sampling_rate
+        self._tokens, self._rate = tokens, config.sampling_rate
 
     def __len__(self) -> int:
         return len(self.signals)
@@ -179,9 +179,13 @@ class TrainingData:
 
     def beats_behind(self, indices: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
         """Beat channels of these records where they begin `offset` samples, (n,), later, in signals that are longer."""
-        times = self._beats[indices.cpu()] + offset.cpu().numpy()[:, None] / self._rate
+        return self.channels_of(self.times[indices], offset)
+
+    def channels_of(self, times: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+        """The same for beats at other times, (n, beats) in seconds."""
+        later = times.double().cpu().numpy() + offset.cpu().numpy()[:, None] / self._rate
         tokens = self._tokens + SPARE
-        return torch.from_numpy(encode_beats(times, tokens, tokens * TOKEN / self._rate)).to(indices.device)
+        return torch.from_numpy(encode_beats(later, tokens, tokens * TOKEN / self._rate)).to(times.device)
 
     def millivolts(self, indices: torch.Tensor) -> torch.Tensor:
         """Signals of these records, float32 mV, shape (n, 8, samples)."""

@@ -36,7 +36,7 @@ from ecgsdk.training.rhythm import build_rhythm
 from ecgsdk.training.rhythm_graph import export_rhythm
 from ecgsdk.training.train import HISTORY, run_config
 from ecgsdk.training.tuned import last_tuned, tuned_networks
-from ecgsdk.usual_beats import impulse_trains
+from ecgsdk.usual_beats import beats_given
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -216,7 +216,7 @@ def _noise_floor(stored: dict[str, Any], tuned: nn.Module, config: TrainConfig) 
 def _refiner(stored: dict[str, Any], folder: Path, config: TrainConfig) -> Refiner:
     """A run's refiner; raises TrainingError where it has learned from other networks than the run's."""
     refiner = build_refiner(config)
-    load_average(refiner, stored, "refined")
+    load_weights(refiner, stored["networks"]["refiner"], "refined")
     if not torch.equal(stored["networks"]["source"]["networks"], fingerprint(finished_networks(config, folder))):
         raise TrainingError("refined.pt belongs to other networks; delete it and run the stage again")
     return refiner
@@ -228,8 +228,9 @@ def _inputs(network: nn.Module, n: int, config: TrainConfig, tokens: int) -> dic
     condition = torch.randn(n, width)
     if isinstance(network, Refiner):
         beats = 0.5 + torch.rand(n, 1) + 0.8 * torch.arange(10)
-        trains = torch.from_numpy(impulse_trains(beats.numpy(), config.samples))
-        return {"signals": torch.randn(n, 8, config.samples), "trains": trains, "condition": condition}
+        trains, taper = map(torch.from_numpy, beats_given(beats.numpy(), config.samples))
+        signals = torch.randn(n, 8, config.samples)
+        return {"signals": signals, "trains": trains, "taper": taper, "condition": condition}
     if isinstance(network, Flow):
         beats = torch.randn(n, BEAT_CHANNELS, tokens)
         return {"latents": latents, "time": torch.rand(n), "condition": condition, "beats": beats}

@@ -70,7 +70,8 @@ def noise_floor_stage(config: TrainConfig, folder: Path, train: TrainingData, de
 
     def drawn() -> tuple[Tensor, Tensor, Tensor]:
         rows = torch.randint(len(train), (_BATCH,), device=device)
-        return *decoded(networks, config, train, rows), train.millivolts(rows)
+        signals, offset, _ = decoded(networks, config, train, rows)
+        return signals, offset, train.millivolts(rows)
 
     @torch.no_grad()
     def step(number: int) -> dict[str, Tensor]:

@@ -12,24 +12,21 @@ from torch.nn import functional as F
 
 from ecgsdk.encoding import condition_width
 from ecgsdk.errors import TrainingError
-from ecgsdk.training.autoencoder import jittered
 from ecgsdk.training.critics import beat_windows
 from ecgsdk.training.cut import Cut
-from ecgsdk.training.loop import Ema, Stage, descend, fingerprint, load_average, load_stage, load_weights
-from ecgsdk.training.losses import discriminator_loss
-from ecgsdk.training.noise_floor import build_noise_floor
+from ecgsdk.training.loop import Stage, fingerprint, load_average, load_stage, load_weights
+from ecgsdk.training.noise_floor import NoiseFloor, build_noise_floor
+from ecgsdk.training.transport import Moments, transport
 from ecgsdk.training.tuned import build_tuned, decoded, last_tuned
-from ecgsdk.usual_beats import AFTER, BEFORE, impulse_trains, usual_beats
+from ecgsdk.usual_beats import AFTER, BEFORE, beats_given, impulse_trains, usual_beats
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ecgsdk.training.config import TrainConfig
     from ecgsdk.training.data import TrainingData
-    from ecgsdk.training.noise_floor import NoiseFloor
 
 __all__ = [
-    "AveragedBeatCritic",
     "AveragedBeats",
     "Refiner",
     "averaged",
@@ -38,161 +35,140 @@ __all__ = [
     "load_averages",
     "prepare_averages",
     "refiner_stage",
+    "twins",
 ]
 
 _LENGTH = BEFORE + AFTER
-_TAPER = 12
-_PLACES = 16
-_HIDDEN = 96
-_CRITIC_ALONE = 100
-_SEEN_NOISE_MV = 0.002
-_UNIT_MV = 0.01
 _RATE = 100
 _BATCH = 128
 _QRS = slice(20, 38)
 _FARTHEST_S = 0.02
-_norm = nn.utils.parametrizations.weight_norm
+# Of each record's share in what is to be expected of a condition, and of averaged beats.
+_CONDITION_RIDGE = 1e-4
+_BEAT_RIDGE_MV = 0.003
 
 
 class AveragedBeats(NamedTuple):
-    """Averaged beats of training records and of their twins, (n, 8, 88) in mV without their means.
+    """Averaged beats of training records and of their twins.
 
     Attributes:
-        recorded: with R peaks aligned.
-        made: at the beats that were asked for.
-        overlap: what a beat that is laid out adds to the averaged beat, by lag from −87 to 87 samples, (n, 175).
+        recorded: with R peaks aligned, (n, 8, 88) in mV without their means.
+        made: at the beats that were asked for, likewise.
         enough: which records have three whole usual beats or more on both sides, (n,).
         source: `fingerprint` of the networks that made the twins.
     """
 
     recorded: Tensor
     made: Tensor
-    overlap: Tensor
     enough: Tensor
     source: Tensor
 
 
 class Refiner(nn.Module):
-    """Takes a record's averaged beat, and adds a change of it at each of the usual beats.
+    """Takes a record's averaged beat, and adds its change at each of the usual beats.
 
-    The averaged beat is changed by residual convolutions that know what was asked for; the change ends in nothing 0.4
-    s before and 0.48 s behind the R peak. What differs from beat to beat, early beats and noise stay as they are.
+    Averaged beats around what is to be expected of a condition are mapped by the optimal transport between two
+    Gaussians, those of what is made and of what is recorded; what is to be expected is linear in the condition. What
+    differs from beat to beat, early beats and noise stay as they are. Behind that, levels are as recorded (`floor`):
+    the change adds at QRS complexes what levels before it made up for.
+
+    Attributes:
+        expected_made, expected_recorded: averaged beats by condition, (width + 1, 8 · 88), the last row for all.
+        matrix: of what is apart from them.
     """
 
-    taper: Tensor
-    places: Tensor
+    expected_made: Tensor
+    expected_recorded: Tensor
+    matrix: Tensor
 
-    def __init__(self, condition: int, width: int = 40, blocks: int = 3) -> None:
+    def __init__(self, condition: int, samples: int) -> None:
         super().__init__()
-        self.place = nn.Parameter(0.5 * torch.randn(1, _PLACES, _LENGTH))
-        self.first = nn.Conv1d(8 + 8 + _PLACES, width, 7, padding=3)
-        self.condition = nn.Sequential(nn.Linear(condition, _HIDDEN), nn.SiLU())
-        self.films = nn.ModuleList(nn.Linear(_HIDDEN, 2 * width) for _ in range(blocks))
-        self.inner = nn.ModuleList(nn.Conv1d(width, width, 7, padding=3) for _ in range(blocks))
-        self.outer = nn.ModuleList(nn.Conv1d(width, width, 7, padding=3) for _ in range(blocks))
-        self.last = nn.Conv1d(width, 8, 7, padding=3)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(cast("Tensor", self.last.bias))
-        ramp = torch.hann_window(2 * _TAPER, periodic=False)[:_TAPER]
-        taper = torch.cat([ramp, torch.ones(_LENGTH - 2 * _TAPER), ramp.flip(0)])
-        self.register_buffer("taper", taper, persistent=False)
+        values = 8 * _LENGTH
+        self.register_buffer("expected_made", torch.zeros(condition + 1, values))
+        self.register_buffer("expected_recorded", torch.zeros(condition + 1, values))
+        self.register_buffer("matrix", torch.eye(values))
+        self.floor = NoiseFloor(samples)
 
-    def forward(self, signals: Tensor, trains: Tensor, condition: Tensor) -> Tensor:
-        """Signals (n, 8, samples) in mV, `impulse_trains` (n, 2, samples), conditions (n, width) → signals."""
-        change = self.change(averaged(signals, trains[:, 0]), condition)
-        return signals + change @ _laid_out(trains[:, 1])
+    def forward(self, signals: Tensor, trains: Tensor, taper: Tensor, condition: Tensor) -> Tensor:
+        """Signals as recorded ones are.
 
-    def change(self, beats: Tensor, condition: Tensor) -> Tensor:
-        """The change of averaged beats, (n, 8, 88) in mV."""
-        curvature = F.pad(beats[..., 2:] - 2 * beats[..., 1:-1] + beats[..., :-2], (1, 1))
-        place = self.place.expand(beats.shape[0], -1, -1)
-        x = self.first(torch.cat([2 * beats, 10 * curvature, place], dim=1))
-        known = self.condition(condition)
-        for film, inner, outer in zip(self.films, self.inner, self.outer):
-            scale, offset = film(known)[:, :, None].chunk(2, dim=1)
-            x = x + outer(F.silu(inner(F.silu(x * (1 + scale) + offset))))
-        return 0.1 * self.last(F.silu(x)) * self.taper
+        Args:
+            signals: (n, 8, samples) in mV at 100 Hz.
+            trains: `impulse_trains` of the usual beats, (n, 2, samples).
+            taper: `beat_taper` of them, (n, 88).
+            condition: (n, width).
+        """
+        return self.floor(self.changed(signals, trains, taper, condition))
 
+    def changed(self, signals: Tensor, trains: Tensor, taper: Tensor, condition: Tensor) -> Tensor:
+        """The same with levels as they come."""
+        beats = averaged(signals, trains[:, 0]).reshape(-1, 8 * _LENGTH)
+        known = F.pad(condition, (0, 1), value=1.0)
+        apart = (beats - known @ self.expected_made) @ self.matrix
+        change = (known @ self.expected_recorded + apart - beats).reshape(-1, 8, _LENGTH)
+        return signals + (change * taper[:, None]) @ _laid_out(trains[:, 1])
 
-class AveragedBeatCritic(nn.Module):
-    """Told to tell generated from recorded averaged beats, given what was asked for (also by projection)."""
-
-    def __init__(self, condition: int, width: int = 56) -> None:
-        super().__init__()
-        convolutions = [
-            _norm(nn.Conv1d(32, width, 7, stride=2, padding=3)),
-            _norm(nn.Conv1d(width, width, 5, padding=2)),
-            _norm(nn.Conv1d(width, 2 * width, 5, stride=2, padding=2)),
-            _norm(nn.Conv1d(2 * width, 2 * width, 5, stride=2, padding=2)),
-        ]
-        self.layers = nn.ModuleList(convolutions)
-        self.first = _norm(nn.Linear(2 * width * _LENGTH // 8 + condition, 4 * width))
-        self.second = _norm(nn.Linear(4 * width, 2 * width))
-        self.verdict = _norm(nn.Linear(2 * width, 1))
-        self.condition = nn.Linear(condition, 2 * width)
-
-    def forward(self, beats: Tensor, condition: Tensor) -> list[list[Tensor]]:
-        slope = F.pad(beats.diff(dim=-1), (1, 0))
-        curvature = F.pad(slope.diff(dim=-1), (1, 0))
-        faint = [4 * beats.clamp(-0.25, 0.25), 5 * slope.clamp(-0.1, 0.1), 10 * curvature.clamp(-0.1, 0.1)]
-        x = torch.cat([beats, *faint], dim=1)
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), 0.2)
-        x = F.leaky_relu(self.first(torch.cat([x.flatten(1), condition], dim=1)), 0.2)
-        x = F.leaky_relu(self.second(x), 0.2)
-        return [[self.verdict(x) + (x * self.condition(condition)).mean(dim=1, keepdim=True)]]
+    def learn(self, made: Tensor, recorded: Tensor, condition: Tensor) -> None:
+        """Takes expectations and matrix from averaged beats, (n, 8, 88) in mV, and their conditions, (n, width)."""
+        known = F.pad(condition, (0, 1), value=1.0).double()
+        ridge = _CONDITION_RIDGE * len(known) * torch.eye(known.shape[1], device=known.device)
+        covariances = []
+        for values, expected in ((made, self.expected_made), (recorded, self.expected_recorded)):
+            flat = values.flatten(1).double()
+            weights = torch.linalg.solve(known.T @ known + ridge, known.T @ flat)
+            apart = flat - known @ weights
+            noise = _BEAT_RIDGE_MV**2 * torch.eye(flat.shape[1], device=flat.device)
+            covariances.append(apart.T @ apart / len(apart) + noise)
+            expected.copy_(weights)
+        self.matrix.copy_(transport(*covariances))
 
 
 def build_refiner(config: TrainConfig) -> Refiner:
     """One that changes nothing yet."""
-    return Refiner(condition_width(config.statements), config.refiner_width, config.refiner_blocks)
+    return Refiner(condition_width(config.statements), config.samples)
 
 
 def refiner_stage(config: TrainConfig, folder: Path, train: TrainingData, device: torch.device) -> Stage:
-    """The refiner against a critic of averaged beats; all that makes the ECGs before it stays as it is.
+    """The refiner from averaged beats, and levels behind it from what is made with it.
 
-    A change costs its power, so that beats move no further than they must.
+    Nothing is trained by gradients. Paced beats are left out: spikes are no covariance.
 
     Raises:
         TrainingError: the rate is not 100 Hz, or no record has three whole usual beats.
     """
     if config.sampling_rate != _RATE:
         raise TrainingError(f"the refined stage knows {_RATE} Hz only; set refiner_steps to 0")
-    beats = AveragedBeats(*(x.to(device) for x in load_averages(folder)))
-    if not beats.enough.any():
+    beats = load_averages(folder)
+    chosen = beats.enough.to(device)
+    if "PACE" in config.statements:
+        chosen &= train.conditions[:, 1 + config.statements.index("PACE")] == 0
+    if not chosen.any():
         raise TrainingError("the refined stage needs records of three usual beats or more; set refiner_steps to 0")
-    weights = train.weights * beats.enough
     refiner = build_refiner(config).to(device)
-    ema = Ema(refiner, config.refiner_ema).to(device)
-    critic = AveragedBeatCritic(condition_width(config.statements)).to(device)
-    optimizers = {
-        "main": torch.optim.AdamW(refiner.parameters(), lr=config.refiner_rate, betas=(0.5, 0.99)),
-        "critic": torch.optim.AdamW(critic.parameters(), lr=2 * config.refiner_rate, betas=(0.5, 0.99)),
-    }
-    lags = torch.arange(_LENGTH, device=device) - torch.arange(_LENGTH, device=device)[:, None] + _LENGTH - 1
+    refiner.learn(beats.made.to(device)[chosen], beats.recorded.to(device)[chosen], train.conditions[chosen])
+    networks = finished_networks(config, folder).to(device).eval().requires_grad_(False)
+    floor = refiner.floor
+    made, recorded = (Moments(len(floor.made)).to(device) for _ in range(2))
 
-    def seen(averages: Tensor) -> Tensor:
-        return averages + _SEEN_NOISE_MV * torch.randn_like(averages)
-
+    @torch.no_grad()
     def step(number: int) -> dict[str, Tensor]:
-        rows = torch.multinomial(weights, config.refiner_batch, True)
-        condition = train.conditions[rows]
-        real = seen(jittered(beats.recorded[rows], config))
-        change = refiner.change(beats.made[rows], condition)
-        made = seen(beats.made[rows] + change @ beats.overlap[rows][:, lags])
-        told = discriminator_loss(critic(real, condition), critic(made.detach(), condition))
-        descend(optimizers["critic"], critic.parameters(), told)
-        figures = {"critic": told}
-        if number >= min(_CRITIC_ALONE, config.refiner_steps // 2):
-            moved = (change / _UNIT_MV).square().mean()
-            passing = -critic(made, condition)[0][-1].mean()
-            descend(optimizers["main"], refiner.parameters(), config.refiner_hold * moved + passing)
-            ema.update(refiner, number)
-            figures |= {"moved": moved, "passing": passing}
-        return {name: value.detach() for name, value in figures.items()}
+        rows = torch.randint(len(train), (_BATCH,), device=device)
+        signals, times = twins(networks, config, train, rows)
+        trains, taper = (_on(array, device) for array in beats_given(times.cpu().numpy(), config.samples))
+        made.observe(floor.levels(refiner.changed(signals, trains, taper, train.conditions[rows])))
+        recorded.observe(floor.levels(train.millivolts(rows)))
+        if number + 1 == config.refiner_steps:
+            floor.take(made, recorded)
+        return {"spread": made.spread(), "spread_recorded": recorded.spread()}
 
-    networks = {"refiner": refiner, "average": ema, "critic": critic, "source": Source(beats.source)}
-    return Stage("refined", config, networks, optimizers, config.refiner_steps, step)
+    parts = {"refiner": refiner, "source": Source(beats.source), "made": made, "recorded": recorded}
+    return Stage("refined", config, parts, {}, config.refiner_steps, step)
+
+
+def twins(networks: nn.ModuleDict, config: TrainConfig, train: TrainingData, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """ECGs of some training records' conditions and beats before the refiner, (n, 8, samples) in mV, and the beats."""
+    signals, offset, times = decoded(networks, config, train, rows)
+    return cast("Cut", networks["ends"])(cast("NoiseFloor", networks["floor"])(signals), offset), times
 
 
 class Source(nn.Module):
@@ -221,20 +197,19 @@ def prepare_averages(
     if path.exists() and torch.equal(load_averages(folder).source, source):
         return
     networks.to(device).eval().requires_grad_(False)
-    floor, cut = cast("NoiseFloor", networks["floor"]), cast("Cut", networks["ends"])
     parts: list[list[Tensor]] = []
     torch.manual_seed(config.seed)
     with torch.no_grad():
         for first in tqdm(range(0, len(train), _BATCH), desc="averages", disable=quiet):
             rows = torch.arange(first, min(first + _BATCH, len(train)), device=device)
-            times = usual_beats(train.times[rows].cpu().numpy())
-            signals, offset = decoded(networks, config, train, rows)
-            asked, recorded = impulse_trains(times, config.samples), train.millivolts(rows)
-            aligned = impulse_trains(_aligned(recorded, _on(times, device)).cpu().numpy(), config.samples)
-            made = averaged(cut(floor(signals), offset), _on(asked[:, 0], device))
+            signals, times = twins(networks, config, train, rows)
+            asked = impulse_trains(usual_beats(times.cpu().numpy()), config.samples)
+            recorded, detected = train.millivolts(rows), usual_beats(train.times[rows].cpu().numpy())
+            aligned = impulse_trains(_aligned(recorded, _on(detected, device)).cpu().numpy(), config.samples)
+            made = averaged(signals, _on(asked[:, 0], device))
             real = averaged(recorded, _on(aligned[:, 0], device))
             enough = torch.from_numpy((asked[:, 0].any(axis=1)) & aligned[:, 0].any(axis=1))
-            parts.append([real.cpu(), made.cpu(), _overlap(torch.from_numpy(asked)), enough])
+            parts.append([real.cpu(), made.cpu(), enough])
     merged = dict(zip(AveragedBeats._fields, [torch.cat(each).numpy() for each in zip(*parts)]))
     merged["source"] = source.numpy()
     part = path.with_name(f"{path.name}.part")
@@ -282,14 +257,6 @@ def _laid_out(train: Tensor) -> Tensor:
     places = torch.arange(samples) - torch.arange(_LENGTH)[:, None] + _LENGTH
     padded = F.pad(train, (AFTER, BEFORE))
     return padded.index_select(1, places.flatten().to(train.device)).reshape(-1, _LENGTH, samples)
-
-
-def _overlap(trains: Tensor) -> Tensor:
-    """Correlation of the two impulse trains (n, 2, samples) at lags from −87 to 87, (n, 175)."""
-    length = trains.shape[2] + 2 * _LENGTH
-    mean, every = torch.fft.rfft(trains, n=length).unbind(1)
-    correlation = torch.fft.irfft(every * mean.conj(), n=length)
-    return torch.cat([correlation[:, 1 - _LENGTH :], correlation[:, :_LENGTH]], dim=1)
 
 
 def _aligned(signals: Tensor, times: Tensor) -> Tensor:

@@ -40,16 +40,23 @@ def last_tuned(folder: Path) -> str:
     return "ectopic" if (folder / "ectopic.pt").exists() else "tuned"
 
 
-def decoded(networks: nn.ModuleDict, config: TrainConfig, train: TrainingData, rows: Tensor) -> tuple[Tensor, Tensor]:
+def decoded(
+    networks: nn.ModuleDict, config: TrainConfig, train: TrainingData, rows: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """What the networks make of some training records' conditions and beats.
 
+    Detected beats stand on samples; here they stand between them, as those of the rhythm model do.
+
     Returns:
-        ECGs before the cut, (n, 8, samples + 32) in mV, and the sample at which each record begins, (n,).
+        ECGs before the cut, (n, 8, samples + 32) in mV, the sample at which each record begins, (n,), and the beats in
+        seconds from there, (n, beats).
     """
     network, decoder = cast("Flow", networks["distilled"]), cast("Decoder", networks["decoder"])
     offset = LEAST_OFFSET + torch.randint(TOKEN, (len(rows),), device=rows.device)
     start = torch.randn(len(rows), config.latent_channels, config.samples // TOKEN + SPARE, device=rows.device)
+    times = train.times[rows]
+    times = times + (torch.rand_like(times) - 0.5) / config.sampling_rate
     with mixed_precision(rows.device):
-        latents = one_step(network, start, train.conditions[rows], train.beats_behind(rows, offset))
+        latents = one_step(network, start, train.conditions[rows], train.channels_of(times, offset))
     # The decoder in full: half precision has steps of 4 µV.
-    return decoder(latents, decoder_noise(decoder, latents)), offset
+    return decoder(latents, decoder_noise(decoder, latents)), offset, times
