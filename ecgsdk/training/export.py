@@ -244,8 +244,9 @@ def _graph(name: str, network: nn.Module, config: TrainConfig, tokens: int) -> b
     inputs = [_inputs(network, n, config, tokens) for n in BATCHES]
     form = fused(network, tokens)
     is_flow = isinstance(network, Flow)
-    output = "velocity" if is_flow else "refined" if isinstance(network, Refiner) else "signals"
-    return export_graph(name, network, inputs, [output], form=form, half_weights=is_flow)
+    is_refiner = isinstance(network, Refiner)
+    output = "velocity" if is_flow else "refined" if is_refiner else "signals"
+    return export_graph(name, network, inputs, [output], form=form, half_weights=is_flow or is_refiner)
 
 
 def _card(

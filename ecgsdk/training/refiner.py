@@ -46,6 +46,7 @@ _FARTHEST_S = 0.02
 # Of each record's share in what is to be expected of a condition, and of averaged beats.
 _CONDITION_RIDGE = 1e-4
 _BEAT_RIDGE_MV = 0.003
+_UNUSUAL = ("AFIB", "AFLT", "PACE", "1AVB", "LPR", "CLBBB", "CRBBB", "IVCD", "WPW")
 
 
 class AveragedBeats(NamedTuple):
@@ -75,11 +76,14 @@ class Refiner(nn.Module):
     Attributes:
         expected_made, expected_recorded: averaged beats by condition, (width + 1, 8 · 88), the last row for all.
         matrix: of what is apart from them.
+        unusual: 1 for conditions whose beats go together otherwise, without P wave or with other conduction, (width,):
+            theirs get what is to be expected alone.
     """
 
     expected_made: Tensor
     expected_recorded: Tensor
     matrix: Tensor
+    unusual: Tensor
 
     def __init__(self, condition: int, samples: int) -> None:
         super().__init__()
@@ -87,6 +91,7 @@ class Refiner(nn.Module):
         self.register_buffer("expected_made", torch.zeros(condition + 1, values))
         self.register_buffer("expected_recorded", torch.zeros(condition + 1, values))
         self.register_buffer("matrix", torch.eye(values))
+        self.register_buffer("unusual", torch.zeros(condition))
         self.floor = NoiseFloor(samples)
 
     def forward(self, signals: Tensor, trains: Tensor, taper: Tensor, condition: Tensor) -> Tensor:
@@ -104,8 +109,11 @@ class Refiner(nn.Module):
         """The same with levels as they come."""
         beats = averaged(signals, trains[:, 0]).reshape(-1, 8 * _LENGTH)
         known = F.pad(condition, (0, 1), value=1.0)
-        apart = (beats - known @ self.expected_made) @ self.matrix
-        change = (known @ self.expected_recorded + apart - beats).reshape(-1, 8, _LENGTH)
+        expected = known @ self.expected_made
+        apart = beats - expected
+        usual = 1 - (condition @ self.unusual).clamp(0, 1)[:, None]
+        change = known @ self.expected_recorded - expected + usual * (apart @ self.matrix - apart)
+        change = change.reshape(-1, 8, _LENGTH)
         return signals + (change * taper[:, None]) @ _laid_out(trains[:, 1])
 
     def learn(self, made: Tensor, recorded: Tensor, condition: Tensor) -> None:
@@ -116,7 +124,7 @@ class Refiner(nn.Module):
         for values, expected in ((made, self.expected_made), (recorded, self.expected_recorded)):
             flat = values.flatten(1).double()
             weights = torch.linalg.solve(known.T @ known + ridge, known.T @ flat)
-            apart = flat - known @ weights
+            apart = (flat - known @ weights)[condition @ self.unusual == 0]
             noise = _BEAT_RIDGE_MV**2 * torch.eye(flat.shape[1], device=flat.device)
             covariances.append(apart.T @ apart / len(apart) + noise)
             expected.copy_(weights)
@@ -131,7 +139,7 @@ def build_refiner(config: TrainConfig) -> Refiner:
 def refiner_stage(config: TrainConfig, folder: Path, train: TrainingData, device: torch.device) -> Stage:
     """The refiner from averaged beats, and levels behind it from what is made with it.
 
-    Nothing is trained by gradients. Paced beats are left out: spikes are no covariance.
+    Nothing is trained by gradients.
 
     Raises:
         TrainingError: the rate is not 100 Hz, or no record has three whole usual beats.
@@ -140,11 +148,10 @@ def refiner_stage(config: TrainConfig, folder: Path, train: TrainingData, device
         raise TrainingError(f"the refined stage knows {_RATE} Hz only; set refiner_steps to 0")
     beats = load_averages(folder)
     chosen = beats.enough.to(device)
-    if "PACE" in config.statements:
-        chosen &= train.conditions[:, 1 + config.statements.index("PACE")] == 0
-    if not chosen.any():
-        raise TrainingError("the refined stage needs records of three usual beats or more; set refiner_steps to 0")
     refiner = build_refiner(config).to(device)
+    refiner.unusual[[1 + config.statements.index(code) for code in _UNUSUAL if code in config.statements]] = 1
+    if not (train.conditions[chosen] @ refiner.unusual == 0).any():
+        raise TrainingError("the refined stage needs records of three usual beats or more; set refiner_steps to 0")
     refiner.learn(beats.made.to(device)[chosen], beats.recorded.to(device)[chosen], train.conditions[chosen])
     networks = finished_networks(config, folder).to(device).eval().requires_grad_(False)
     floor = refiner.floor
@@ -252,11 +259,14 @@ def averaged(signals: Tensor, train: Tensor) -> Tensor:
 
 
 def _laid_out(train: Tensor) -> Tensor:
-    """Impulses moved to each sample of a beat, (n, 88, samples)."""
+    """Impulses (n, samples) moved to each sample of a beat, (n, 88, samples)."""
     samples = int(train.shape[1])  # a fixed number in a graph
-    places = torch.arange(samples) - torch.arange(_LENGTH)[:, None] + _LENGTH
-    padded = F.pad(train, (AFTER, BEFORE))
-    return padded.index_select(1, places.flatten().to(train.device)).reshape(-1, _LENGTH, samples)
+    padded = F.pad(train, (AFTER, BEFORE + 2))
+    length = samples + _LENGTH + 2
+    # Rows one sample shorter than what is repeated: each begins one sample earlier in it.
+    repeated = padded[:, None].expand(-1, _LENGTH, -1).reshape(-1, _LENGTH * length)
+    rows = repeated[:, : _LENGTH * (length - 1)].reshape(-1, _LENGTH, length - 1)
+    return rows[:, :, _LENGTH : _LENGTH + samples]
 
 
 def _aligned(signals: Tensor, times: Tensor) -> Tensor:
