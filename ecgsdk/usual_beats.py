@@ -9,8 +9,11 @@ __all__ = ["AFTER", "BEFORE", "EARLY", "beat_taper", "beats_given", "impulse_tra
 EARLY = 0.85
 """Share of the median RR interval below which a beat comes early."""
 
-BEFORE, AFTER = 40, 48
-"""Samples at 100 Hz of an averaged beat before its R peak, and from it on."""
+BEFORE = 40
+"""Samples at 100 Hz of an averaged beat before its R peak."""
+
+AFTER = 48
+"""The same from its R peak on."""
 
 _RATE = 100
 _REACH = 8
