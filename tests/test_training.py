@@ -188,21 +188,19 @@ def test_a_run_of_another_kind_is_not_begun_anew(run, tmp_path):
         begin_with(str(tmp_path / "tiny"), tmp_path / "damaged", TINY)
 
 
-def test_a_noise_floor_of_other_networks_is_refused(run, tmp_path):
+@pytest.mark.parametrize(
+    ("stage", "part", "key", "why"),
+    [
+        ("noise_floor", "floor", "networks", r"noise_floor.pt belongs to other tuned networks; delete it"),
+        ("refined", "refiner", "floor.networks", r"refined.pt belongs to other networks; delete it"),
+    ],
+)
+def test_what_was_learned_from_other_networks_is_refused(run, tmp_path, stage, part, key, why):
     folder = shutil.copytree(run, tmp_path / "run")
-    stored = load_stage(folder, "noise_floor")
-    stored["networks"]["floor"]["networks"] += 1
-    torch.save(stored, folder / "noise_floor.pt")
-    with pytest.raises(TrainingError, match=r"noise_floor.pt belongs to other tuned networks; delete it"):
-        export(folder, tmp_path / "tiny", version="0")
-
-
-def test_a_refiner_of_other_networks_is_refused(run, tmp_path):
-    folder = shutil.copytree(run, tmp_path / "run")
-    stored = load_stage(folder, "refined")
-    stored["networks"]["source"]["networks"] += 1
-    torch.save(stored, folder / "refined.pt")
-    with pytest.raises(TrainingError, match=r"refined.pt belongs to other networks; delete it"):
+    stored = load_stage(folder, stage)
+    stored["networks"][part][key] += 1
+    torch.save(stored, folder / f"{stage}.pt")
+    with pytest.raises(TrainingError, match=why):
         export(folder, tmp_path / "tiny", version="0")
 
 

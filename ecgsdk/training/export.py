@@ -217,7 +217,7 @@ def _refiner(stored: dict[str, Any], folder: Path, config: TrainConfig) -> Refin
     """A run's refiner; raises TrainingError where it has learned from other networks than the run's."""
     refiner = build_refiner(config)
     load_weights(refiner, stored["networks"]["refiner"], "refined")
-    if not torch.equal(stored["networks"]["source"]["networks"], fingerprint(finished_networks(config, folder))):
+    if not torch.equal(refiner.floor.networks, fingerprint(finished_networks(config, folder))):
         raise TrainingError("refined.pt belongs to other networks; delete it and run the stage again")
     return refiner
 

@@ -155,6 +155,7 @@ def refiner_stage(config: TrainConfig, folder: Path, train: TrainingData, device
     refiner.learn(beats.made.to(device)[chosen], beats.recorded.to(device)[chosen], train.conditions[chosen])
     networks = finished_networks(config, folder).to(device).eval().requires_grad_(False)
     floor = refiner.floor
+    floor.networks.copy_(beats.source)
     made, recorded = (Moments(len(floor.made)).to(device) for _ in range(2))
 
     @torch.no_grad()
@@ -168,7 +169,7 @@ def refiner_stage(config: TrainConfig, folder: Path, train: TrainingData, device
             floor.take(made, recorded)
         return {"spread": made.spread(), "spread_recorded": recorded.spread()}
 
-    parts = {"refiner": refiner, "source": Source(beats.source), "made": made, "recorded": recorded}
+    parts = {"refiner": refiner, "made": made, "recorded": recorded}
     return Stage("refined", config, parts, {}, config.refiner_steps, step)
 
 
@@ -176,16 +177,6 @@ def twins(networks: nn.ModuleDict, config: TrainConfig, train: TrainingData, row
     """ECGs of some training records' conditions and beats before the refiner, (n, 8, samples) in mV, and the beats."""
     signals, offset, times = decoded(networks, config, train, rows)
     return cast("Cut", networks["ends"])(cast("NoiseFloor", networks["floor"])(signals), offset), times
-
-
-class Source(nn.Module):
-    """Keeps in a checkpoint from whose ECGs the refiner has learned: their `fingerprint`."""
-
-    networks: Tensor
-
-    def __init__(self, networks: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("networks", networks)
 
 
 def averages_file(folder: Path) -> Path:
