@@ -341,7 +341,8 @@ class Generator:
         grain = noise(seed, indices, Stream.DECODER, card.decoder_noise_shape)
         if self._refiner is None:
             return condition, channels, start, grain, offset
-        return condition, channels, start, grain, offset, *beats_given(beats, round(card.seconds * card.decoder_rate))
+        given = beats_given(beats, condition, card.statements, round(card.seconds * card.decoder_rate))
+        return condition, channels, start, grain, offset, *given
 
     def _eight(self, inputs: Sequence[np.ndarray], indices: range, provenance: Provenance, rate: float) -> np.ndarray:
         """Leads I, II and V1–V6 of the records that a session runs at a time."""

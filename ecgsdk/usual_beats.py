@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-__all__ = ["AFTER", "BEFORE", "EARLY", "beat_taper", "beats_given", "impulse_trains", "usual_beats"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["AFTER", "BEFORE", "EARLY", "VENTRICULAR", "beat_taper", "beats_given", "impulse_trains", "usual_beats"]
 
 EARLY = 0.85
 """Share of the median RR interval below which a beat comes early."""
+
+VENTRICULAR = ("PVC", "BIGU")
+"""Statements by which early beats have a form of their own; in fibrillation, for one, they have that of the others."""
 
 BEFORE = 40
 """Samples at 100 Hz of an averaged beat before its R peak."""
@@ -26,40 +34,28 @@ def usual_beats(beats: np.ndarray) -> np.ndarray:
     """Beat times, (n, beats), NaN in place of each beat after less than 0.85 of its record's median RR interval."""
     usual = np.array(beats, dtype=np.float64)
     intervals = np.diff(usual, axis=1)
-    for times, rr in zip(usual, intervals):
-        known = rr[~np.isnan(rr)]
-        if len(known):
-            times[1:][rr < EARLY * np.median(known)] = np.nan
+    usual[:, 1:][intervals < EARLY * _medians(intervals)] = np.nan
     return usual
 
 
-def impulse_trains(beats: np.ndarray, samples: int) -> np.ndarray:
-    """Impulses of 16 samples, a sinc under a Hann window, at usual beats between samples at 100 Hz.
+def impulse_trains(averaged: np.ndarray, changed: np.ndarray, samples: int) -> np.ndarray:
+    """Impulses of 16 samples, a sinc under a Hann window, at beats between samples at 100 Hz.
 
     Args:
-        beats: usual ones, seconds, shape (n, beats), NaN where there is none.
+        averaged: usual ones, seconds, shape (n, beats), NaN where there is none.
+        changed: those that the averaged beat stands for, likewise.
         samples: of the records.
 
     Returns:
-        Float32, shape (n, 2, samples). First impulses at beats that lie whole in the record, over their number: what a
-        record's averaged beat is correlated out with. Then impulses at all of them, to lay a beat out with. Both are
-        empty for a record of fewer than three whole ones.
+        Float32, shape (n, 2, samples). First impulses at averaged beats that lie whole in the record, over their
+        number: what a record's averaged beat is correlated out with. Then impulses at those to be changed, to lay a
+        beat out with. Both are empty for a record of fewer than three whole ones.
     """
-    places = np.asarray(beats, dtype=np.float64) * _RATE
-    known = ~np.isnan(places)
-    whole = known & (places >= BEFORE + _REACH) & (places <= samples - AFTER - _REACH)
+    whole = _whole(averaged, samples)
     number = whole.sum(axis=1)
-    enough = number >= _FEWEST
-    starts = np.floor(np.where(known, places, 0)).astype(np.int64)
-    indices = starts[:, :, None] + np.arange(1 - _REACH, 1 + _REACH)
-    away = indices - np.where(known, places, 0)[:, :, None]
-    impulses = np.sinc(away) * np.cos(0.5 * np.pi * away / _REACH) ** 2
-    inside = (indices >= 0) & (indices < samples) & enough[:, None, None]
-    rows = np.broadcast_to(np.arange(len(places))[:, None, None], indices.shape)
-    trains = np.zeros((len(places), 2, samples), dtype=np.float32)
-    for train, chosen in enumerate((whole, known)):
-        taken = inside & chosen[:, :, None]
-        np.add.at(trains[:, train], (rows[taken], indices[taken]), impulses[taken])
+    trains = np.empty((len(averaged), 2, samples), dtype=np.float32)
+    for train, beats, chosen in ((0, averaged, whole), (1, changed, ~np.isnan(changed))):
+        trains[:, train] = _impulses(beats, chosen & (number >= _FEWEST)[:, None], samples)
     trains[:, 0] /= np.maximum(number, 1)[:, None]
     return trains
 
@@ -72,17 +68,50 @@ def beat_taper(beats: np.ndarray) -> np.ndarray:
     """
     places = np.arange(-BEFORE, AFTER)
     ends = np.clip(np.minimum(places + BEFORE, AFTER - 1 - places) / _ENDS, 0, 1)
-    tapers = np.zeros((len(beats), len(places)), dtype=np.float32)
-    for taper, times in zip(tapers, beats):
-        intervals = np.diff(times[~np.isnan(times)])
-        if len(intervals):
-            rr = _RATE * np.median(intervals)
-            away = np.minimum(places + _SHARE_BEFORE * rr, _SHARE_AFTER * rr - places)
-            taper[:] = ends * np.clip(0.5 + away / _BETWEEN, 0, 1)
-    return tapers
+    rr = _RATE * _medians(np.diff(np.sort(beats, axis=1), axis=1))
+    away = np.minimum(places + _SHARE_BEFORE * rr, _SHARE_AFTER * rr - places)
+    return np.nan_to_num(ends * np.clip(0.5 + away / _BETWEEN, 0, 1)).astype(np.float32)
 
 
-def beats_given(beats: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """`impulse_trains` and `beat_taper` of the usual ones among beats, (n, beats) in seconds: a refiner's inputs."""
+def beats_given(
+    beats: np.ndarray, condition: np.ndarray, statements: Sequence[str], samples: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A refiner's inputs: `impulse_trains` and `beat_taper`.
+
+    Early beats are changed like the others but where ventricular ones are asked for.
+
+    Args:
+        beats: seconds, shape (n, beats), NaN where there is none.
+        condition: as `encode_conditions` gives them for these statements.
+        statements: that the model knows.
+        samples: of the records, at 100 Hz.
+    """
     usual = usual_beats(beats)
-    return impulse_trains(usual, samples), beat_taper(usual)
+    columns = [1 + position for position, code in enumerate(statements) if code in VENTRICULAR]
+    apart = condition[:, columns].any(axis=1, keepdims=True)
+    return impulse_trains(usual, np.where(apart, usual, beats), samples), beat_taper(usual)
+
+
+def _whole(beats: np.ndarray, samples: int) -> np.ndarray:
+    """Which beats lie whole in their record."""
+    places = np.asarray(beats) * _RATE
+    return (places >= BEFORE + _REACH) & (places <= samples - AFTER - _REACH)
+
+
+def _impulses(beats: np.ndarray, chosen: np.ndarray, samples: int) -> np.ndarray:
+    """The sum of a record's impulses at the chosen ones of its beats, (n, samples)."""
+    rows, places = np.nonzero(chosen)[0], beats[chosen].astype(np.float64) * _RATE
+    indices = np.floor(places).astype(np.int64)[:, None] + np.arange(1 - _REACH, 1 + _REACH)
+    away = indices - places[:, None]
+    impulses = np.sinc(away) * np.cos(0.5 * np.pi * away / _REACH) ** 2
+    inside = (indices >= 0) & (indices < samples)
+    flat = (rows[:, None] * samples + indices)[inside]
+    return np.bincount(flat, impulses[inside], minlength=len(beats) * samples).reshape(-1, samples)
+
+
+def _medians(values: np.ndarray) -> np.ndarray:
+    """The median of what is not NaN in each row, (n, 1); NaN where there is nothing."""
+    ordered = np.sort(values, axis=1)
+    number = (~np.isnan(values)).sum(axis=1, keepdims=True)
+    lower, upper = (np.take_along_axis(ordered, at, axis=1) for at in (np.maximum(number - 1, 0) // 2, number // 2))
+    return (lower + upper) / 2

@@ -28,22 +28,30 @@ def test_early_beats_are_not_usual_ones():
 
 
 def test_impulses_hold_the_times_between_samples():
-    mean, every = impulse_trains(padded(TIMES), 1000)[0]
+    mean, every = impulse_trains(padded(TIMES), padded(TIMES), 1000)[0]
     assert mean.sum() == pytest.approx(1, abs=0.01)
     assert every.sum() == pytest.approx(len(TIMES), abs=0.1)
     around = every[80:103]
     assert (around * np.arange(80, 103)).sum() / around.sum() == pytest.approx(91.37, abs=0.05)
-    assert not impulse_trains(padded(TIMES[:2]), 1000).any()
+    assert not impulse_trains(padded(TIMES[:2]), padded(TIMES[:2]), 1000).any()
+
+
+def test_early_beats_are_changed_like_the_others_but_in_ventricular_ectopy():
+    condition = np.zeros((3, 9), dtype=np.float32)
+    condition[1, 2] = condition[2, 1] = 1
+    trains, _ = beats_given(padded(TIMES, TIMES, TIMES), condition, ("AFIB", "PVC"), 1000)
+    early = trains[:, :, 295:306].any(axis=2)
+    assert early.tolist() == [[False, True], [False, False], [False, True]]
 
 
 def test_an_averaged_beat_is_the_mean_of_a_records_beats(ptbxl_folder):
     torch = pytest.importorskip("torch")
+    from ecgsdk.training.averages import averaged
     from ecgsdk.training.critics import beat_windows
-    from ecgsdk.training.refiner import averaged
 
     signals = to_eight(next(read_ptbxl(ptbxl_folder).batches()).signals)
     beats = usual_beats(padded(*[list(times) for times in detect_beats(signals, 100.0)]))
-    trains = torch.from_numpy(impulse_trains(beats, signals.shape[2]))
+    trains = torch.from_numpy(impulse_trains(beats, beats, signals.shape[2]))
     found = averaged(torch.from_numpy(signals), trains[:, 0])
     inside = torch.from_numpy(np.where((beats > 0.48) & (beats <= 9.44), beats, np.nan))
     windows, whole = beat_windows(torch.from_numpy(signals), inside)
@@ -65,14 +73,16 @@ def test_a_beat_has_its_share_of_the_interval():
 @pytest.mark.torch
 def test_a_change_is_added_at_usual_beats_alone():
     torch = pytest.importorskip("torch")
-    from ecgsdk.training.refiner import Refiner, averaged
+    from ecgsdk.training.averages import averaged
+    from ecgsdk.training.beat_flow import BeatFlow
+    from ecgsdk.training.refiner import Refiner
 
     torch.manual_seed(0)
-    refiner, condition = Refiner(5, 1000), torch.ones(2, 5)
+    refiner, condition = Refiner(BeatFlow(1, 8), 9, 1000), torch.ones(2, 9)
     wave = 0.1 * torch.sin(torch.arange(LENGTH) / 9)
     refiner.expected_recorded[-1] = wave.repeat(8)
     signals = torch.randn(2, 8, 1000)
-    trains, taper = map(torch.from_numpy, beats_given(padded(TIMES, [1.0]), 1000))
+    trains, taper = map(torch.from_numpy, beats_given(padded(TIMES, [1.0]), condition.numpy(), ("PVC",), 1000))
     made = refiner.changed(signals, trains, taper, condition)
     assert torch.equal(made[1], signals[1])
     moved = (made - signals)[0]
@@ -86,18 +96,73 @@ def test_a_change_is_added_at_usual_beats_alone():
 @pytest.mark.torch
 def test_averaged_beats_get_the_expectations_and_the_covariance_of_recorded_ones():
     torch = pytest.importorskip("torch")
+    from ecgsdk.training.beat_flow import BeatFlow
     from ecgsdk.training.refiner import Refiner
 
     torch.manual_seed(1)
-    condition = (torch.rand(6000, 2) > 0.5).float()
+    condition = (torch.rand(6000, 9) > 0.5).float()
     mixing = 0.1 * torch.randn(2, 8 * LENGTH, 8 * LENGTH) / LENGTH**0.5
-    made, recorded = (torch.randn(6000, 8 * LENGTH) @ m + 0.1 * (condition @ torch.randn(2, 704)) for m in mixing)
-    refiner = Refiner(2, 1000)
-    refiner.learn(made.unflatten(1, (8, LENGTH)), recorded.unflatten(1, (8, LENGTH)), condition)
-    known = torch.cat([condition, torch.ones(6000, 1)], dim=1)
-    mapped = known @ refiner.expected_recorded + (made - known @ refiner.expected_made) @ refiner.matrix
+    made, recorded = (torch.randn(6000, 8 * LENGTH) @ m + 0.1 * (condition @ torch.randn(9, 704)) for m in mixing)
+    refiner = Refiner(BeatFlow(2, 8), 9, 1000)
+    refiner.learn(made, recorded, condition)
+    mapped = refiner.moved(made, condition)
     for chosen in (condition[:, 0] == 1, condition[:, 0] == 0):
         assert torch.allclose(mapped[chosen].mean(0), recorded[chosen].mean(0), atol=5e-3)
+    known = torch.cat([condition, torch.ones(6000, 1)], dim=1)
     apart = [x - known @ torch.linalg.lstsq(known, x).solution for x in (mapped, recorded)]
     ours, theirs = (x.T @ x / len(x) for x in apart)
     assert (ours - theirs).norm() < 0.05 * theirs.norm()
+
+
+@pytest.mark.torch
+def test_beats_flow_by_statements_towards_recorded_ones(tmp_path):
+    torch = pytest.importorskip("torch")
+    from ecgsdk.training.averages import AveragedBeats, averages_file
+    from ecgsdk.training.beat_flow import beat_flow_stage
+    from ecgsdk.training.config import TrainConfig
+    from ecgsdk.training.loop import run_stage
+
+    class Records:
+        conditions = torch.zeros(600, 9)
+
+    Records.conditions[::2, 1] = 1
+    torch.manual_seed(2)
+    made = 0.1 * torch.randn(3, 600, 8, LENGTH)
+    recorded = 0.1 * torch.randn(600, 8, LENGTH) + 0.1 * Records.conditions[:, 1, None, None]
+    beats = AveragedBeats(recorded, made, torch.ones(600, dtype=torch.bool), torch.zeros(32, dtype=torch.uint8))
+    np.savez(averages_file(tmp_path), **{name: values.numpy() for name, values in beats._asdict().items()})
+    config = TrainConfig(
+        statements=("PVC", "MI"), beat_flow_width=64, beat_flow_steps=300, beat_flow_batch=64, beat_flow_rate=1e-2
+    )
+    stage = beat_flow_stage(config, tmp_path, Records(), torch.device("cpu"))
+    assert run_stage(stage, tmp_path)
+    flow = stage.networks["average"].average.eval()
+    with torch.no_grad():
+        moved = flow(0.1 * torch.randn(600, 8 * LENGTH), Records.conditions)
+    means = [moved[Records.conditions[:, 1] == known].mean().item() for known in (0, 1)]
+    assert means == pytest.approx([0, 0.1], abs=0.03)
+
+
+@pytest.mark.torch
+def test_baselines_get_the_spread_of_recorded_ones_and_nothing_else_is_touched():
+    torch = pytest.importorskip("torch")
+    from ecgsdk.training.wander import Wander
+
+    torch.manual_seed(3)
+    time = torch.arange(1000) / 100
+    slow = torch.cos(torch.pi * torch.arange(1, 10)[:, None] * (time + 0.005) / 10)
+    fast = 0.3 * torch.cos(torch.pi * 140 * (time + 0.005) / 10)
+
+    def records(heavy: float):
+        far = torch.exp(heavy * torch.randn(4000, 1, 1))
+        return 0.1 * far * (torch.randn(4000, 8, 9) @ slow) + fast
+
+    made, recorded = records(0.5), records(1.2)
+    wander = Wander(1000)
+    assert torch.allclose(wander(made[:9]), made[:9], atol=1e-5)
+    wander.take(wander.levels(made), wander.levels(recorded))
+    mapped = wander(made)
+    for share in (0.1, 0.5, 0.9, 0.98):
+        ours, theirs = (wander.levels(x).quantile(share, dim=0) for x in (mapped, recorded))
+        assert torch.allclose(ours, theirs, atol=0.15)
+    assert ((mapped - made) @ fast).abs().max() < 0.01

@@ -19,6 +19,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 torch.set_num_threads(1)  # the networks here are tiny: threads would only wait for each other
 
+from ecgsdk.training.averages import load_averages  # noqa: E402
 from ecgsdk.training.begun import begin_with, begun_config  # noqa: E402
 from ecgsdk.training.config import CONFIGS, TrainConfig  # noqa: E402
 from ecgsdk.training.data import fit_for_training, load_prepared, prepare, sampling_weights  # noqa: E402
@@ -28,7 +29,6 @@ from ecgsdk.training.loop import load_average, load_stage  # noqa: E402
 from ecgsdk.training.losses import low_pass, spectral_loss  # noqa: E402
 from ecgsdk.training.networks import BandLimit  # noqa: E402
 from ecgsdk.training.pairs import _files, at_other_rate, load_pairs  # noqa: E402
-from ecgsdk.training.refiner import load_averages  # noqa: E402
 from ecgsdk.training.train import BEGUN_STAGES, STAGES, train  # noqa: E402
 
 TINY = replace(
@@ -51,6 +51,9 @@ TINY = replace(
     ectopic_steps=2,
     ectopic_batch=2,
     noise_floor_steps=2,
+    beat_flow_width=16,
+    beat_flow_steps=2,
+    beat_flow_batch=4,
     refiner_steps=2,
     rhythm_steps=4,
     rhythm_batch=4,
@@ -134,6 +137,7 @@ def test_an_exported_model_generates(run, tmp_path):
         "tuned": 2,
         "ectopic": 2,
         "noise_floor": 2,
+        "beat_flow": 2,
         "refined": 2,
     }
     assert card.training["steps_done"] == done
@@ -215,6 +219,11 @@ def test_averages_are_those_of_the_runs_networks_or_made_again(run, tmp_path):
     assert np.array_equal(again.source, values["source"])
     assert np.allclose(again.made, values["made"], atol=1e-5)
     (folder / "refined.pt").unlink()
+    stored = load_stage(folder, "beat_flow")
+    stored["networks"]["average"]["average.source"] += 1
+    torch.save(stored, folder / "beat_flow.pt")
+    with pytest.raises(TrainingError, match=r"beat_flow.pt belongs to other networks; delete it"):
+        train(folder, stages=["refined"], device="cpu")
     (folder / "averages.npz").write_bytes(b"PK")
     with pytest.raises(TrainingError, match=r"averages.npz is missing or damaged .* delete it and run the stage again"):
         train(folder, stages=["refined"], device="cpu")
@@ -222,13 +231,13 @@ def test_averages_are_those_of_the_runs_networks_or_made_again(run, tmp_path):
 
 def test_without_a_noise_floor_there_is_none_and_no_refiner(run, tmp_path):
     folder = shutil.copytree(run, tmp_path / "run")
-    for name in ("noise_floor", "refined"):
+    for name in ("noise_floor", "beat_flow", "refined"):
         (folder / f"{name}.pt").unlink()
     (folder / "config.json").write_text(json.dumps(replace(TINY, noise_floor_steps=0).as_dict()))
-    assert train(folder, stages=["noise_floor", "refined"], device="cpu")
-    assert not {"noise_floor.pt", "refined.pt"} & {path.name for path in folder.iterdir()}
+    assert train(folder, stages=["noise_floor", "beat_flow", "refined"], device="cpu")
+    assert not {"noise_floor.pt", "beat_flow.pt", "refined.pt"} & {path.name for path in folder.iterdir()}
     card = export(folder, tmp_path / "tiny", version="0")
-    assert not {"noise_floor", "refined"} & {*card.training["steps_done"]}
+    assert not {"noise_floor", "beat_flow", "refined"} & {*card.training["steps_done"]}
     assert "refiner" not in card.graphs
     made = ecgsdk.load_generator(tmp_path / "tiny").generate(ecgsdk.Cohort.from_groups(["norm"]), 1)
     assert np.isfinite(next(made).signals).all()

@@ -39,7 +39,7 @@ def begin_with(model: str, folder: Path, config: TrainConfig) -> None:
     """Writes checkpoints of flow, tuned networks and rhythm model into the folder of a new run.
 
     A run that was begun with the same model stays as it is. The encoder is in no model: stages that need it
-    (adversarial, flow, distilled, tuned) cannot go on from here; ectopic, noise_floor and refined can.
+    (adversarial, flow, distilled, tuned) cannot go on from here; ectopic, noise_floor, beat_flow and refined can.
 
     Raises:
         ModelError: no such model.

@@ -17,6 +17,7 @@ _MAY_BE_ZERO = (
     "tuning_steps",
     "ectopic_steps",
     "noise_floor_steps",
+    "beat_flow_steps",
     "refiner_steps",
     "seed",
 )
@@ -86,6 +87,12 @@ class TrainConfig:
     ectopic_ema: float = 0.995
 
     noise_floor_steps: int = 64
+
+    beat_flow_width: int = 256
+    beat_flow_steps: int = 3000
+    beat_flow_batch: int = 256
+    beat_flow_rate: float = 1e-3
+    beat_flow_ema: float = 0.997
 
     refiner_steps: int = 32
 

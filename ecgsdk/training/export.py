@@ -21,6 +21,7 @@ from ecgsdk.errors import TrainingError
 from ecgsdk.leads import LEADS
 from ecgsdk.training.accompanying import accompanying
 from ecgsdk.training.autoencoder import build_decoder
+from ecgsdk.training.averages import finished_networks
 from ecgsdk.training.begun import begun_facts
 from ecgsdk.training.cut import LEAST_OFFSET, SPARE, Cut, CutDecoder
 from ecgsdk.training.data import TRAINING_FOLDS, load_prepared
@@ -31,7 +32,7 @@ from ecgsdk.training.graphs import BATCHES, check_model_folder, export_graph, gr
 from ecgsdk.training.loop import fingerprint, load_average, load_stage, load_weights
 from ecgsdk.training.networks import TOKEN, Flow, Rhythm
 from ecgsdk.training.noise_floor import NoiseFloor, build_noise_floor
-from ecgsdk.training.refiner import Refiner, build_refiner, finished_networks
+from ecgsdk.training.refiner import Refiner, build_refiner
 from ecgsdk.training.rhythm import build_rhythm
 from ecgsdk.training.rhythm_graph import export_rhythm
 from ecgsdk.training.train import HISTORY, run_config
@@ -198,7 +199,7 @@ def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], 
                 floor = _noise_floor(stored["noise_floor"], tuned, config)
                 load_weights(cut, stored["noise_floor"]["networks"]["cut"], "noise_floor")
             if (folder / "refined.pt").exists():
-                stored["refined"] = load_stage(folder, "refined")
+                stored |= {name: load_stage(folder, name) for name in ("beat_flow", "refined")}
                 networks["refiner"] = _refiner(stored["refined"], folder, config)
             networks["decoder"] = CutDecoder(decoder, cut, floor)
     return {name: network.eval() for name, network in networks.items()}, {n: s["step"] for n, s in stored.items()}
@@ -228,7 +229,8 @@ def _inputs(network: nn.Module, n: int, config: TrainConfig, tokens: int) -> dic
     condition = torch.randn(n, width)
     if isinstance(network, Refiner):
         beats = 0.5 + torch.rand(n, 1) + 0.8 * torch.arange(10)
-        trains, taper = map(torch.from_numpy, beats_given(beats.numpy(), config.samples))
+        arrays = beats_given(beats.numpy(), condition.numpy(), config.statements, config.samples)
+        trains, taper = map(torch.from_numpy, arrays)
         signals = torch.randn(n, 8, config.samples)
         return {"signals": signals, "trains": trains, "taper": taper, "condition": condition}
     if isinstance(network, Flow):
@@ -246,7 +248,7 @@ def _graph(name: str, network: nn.Module, config: TrainConfig, tokens: int) -> b
     is_flow = isinstance(network, Flow)
     is_refiner = isinstance(network, Refiner)
     output = "velocity" if is_flow else "refined" if is_refiner else "signals"
-    return export_graph(name, network, inputs, [output], form=form, half_weights=is_flow or is_refiner)
+    return export_graph(name, network, inputs, [output], form=form, half_weights=True)
 
 
 def _card(

@@ -12,6 +12,8 @@ import torch
 
 from ecgsdk.errors import TrainingError
 from ecgsdk.training.autoencoder import adversarial_stage, autoencoder_stage
+from ecgsdk.training.averages import prepare_averages
+from ecgsdk.training.beat_flow import beat_flow_stage
 from ecgsdk.training.begun import begin_with
 from ecgsdk.training.config import CONFIGS, TrainConfig
 from ecgsdk.training.data import TrainingData, load_prepared, prepare
@@ -21,7 +23,7 @@ from ecgsdk.training.flow import flow_stage
 from ecgsdk.training.loop import Stage, pick_device, run_stage
 from ecgsdk.training.noise_floor import noise_floor_stage
 from ecgsdk.training.pairs import make_pairs
-from ecgsdk.training.refiner import prepare_averages, refiner_stage
+from ecgsdk.training.refiner import refiner_stage
 from ecgsdk.training.rhythm import rhythm_stage
 from ecgsdk.training.synthesiser import synthesiser_stage
 from ecgsdk.training.tuning import tuning_stage
@@ -47,11 +49,12 @@ STAGES = (
     "tuned",
     "ectopic",
     "noise_floor",
+    "beat_flow",
     "refined",
 )
 """Stages of the generator."""
 
-BEGUN_STAGES = ("prepare", "ectopic", "noise_floor", "refined")
+BEGUN_STAGES = ("prepare", "ectopic", "noise_floor", "beat_flow", "refined")
 """Stages that a run which begins with a model can do without an encoder."""
 
 SYNTHESISER_STAGES = ("prepare", "synthesiser")
@@ -109,7 +112,7 @@ def train(
         elif _wanted(name, config):
             if name in UPSAMPLER_STAGES:
                 _prepare_upsampler(folder, ptbxl, config, quiet)
-            if name == "refined":
+            if name in ("beat_flow", "refined"):
                 prepared = load_prepared(folder / "train.npz", config)
                 prepare_averages(config, folder, TrainingData(prepared, config, chosen), chosen, quiet=quiet)
             stage = _stage(name, folder, config, chosen)
@@ -124,15 +127,17 @@ def _left(max_seconds: float | None, began: float) -> float | None:
 
 
 def _wanted(name: str, config: TrainConfig) -> bool:
-    """Whether a stage has any steps to do; six of them may be left out."""
+    """Whether a stage has any steps to do; seven of them may be left out."""
     tuned = min(config.distil_steps, config.adversarial_steps, config.tuning_steps)
+    refined = min(tuned, config.noise_floor_steps, config.beat_flow_steps, config.refiner_steps)
     steps = {
         "adversarial": config.adversarial_steps,
         "distilled": config.distil_steps,
         "tuned": tuned,
         "ectopic": min(tuned, config.ectopic_steps),
         "noise_floor": min(tuned, config.noise_floor_steps),
-        "refined": min(tuned, config.noise_floor_steps, config.refiner_steps),
+        "beat_flow": refined,
+        "refined": refined,
     }
     return steps.get(name, 1) > 0
 
@@ -216,6 +221,8 @@ def _stage(name: str, folder: Path, config: TrainConfig, device: torch.device) -
         return ectopic_stage(config, folder, data, device)
     if name == "noise_floor":
         return noise_floor_stage(config, folder, data, device)
+    if name == "beat_flow":
+        return beat_flow_stage(config, folder, data, device)
     if name == "refined":
         return refiner_stage(config, folder, data, device)
     return flow_stage(config, folder, data, held_out, device)

@@ -1,0 +1,171 @@
+"""Averaged beats of training records and of their twins: what is the same in all usual beats of a record."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ecgsdk.errors import TrainingError
+from ecgsdk.training.critics import beat_windows
+from ecgsdk.training.cut import Cut
+from ecgsdk.training.loop import fingerprint, load_average, load_stage, load_weights
+from ecgsdk.training.noise_floor import NoiseFloor, build_noise_floor
+from ecgsdk.training.tuned import build_tuned, decoded, last_tuned
+from ecgsdk.usual_beats import AFTER, BEFORE, impulse_trains, usual_beats
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ecgsdk.training.config import TrainConfig
+    from ecgsdk.training.data import TrainingData
+
+__all__ = [
+    "LENGTH",
+    "AveragedBeats",
+    "averaged",
+    "finished_networks",
+    "laid_out",
+    "load_averages",
+    "prepare_averages",
+    "twins",
+]
+
+LENGTH = BEFORE + AFTER
+"""Samples of an averaged beat."""
+
+_RATE = 100
+_BATCH = 128
+# How many twins each record has: their conditions are the same, their noise is not.
+_TWINS = 3
+_QRS = slice(20, 38)
+_FARTHEST_S = 0.02
+
+
+class AveragedBeats(NamedTuple):
+    """Averaged beats of training records and of their twins.
+
+    Attributes:
+        recorded: with R peaks aligned, (n, 8, 88) in mV without their means.
+        made: at the beats that were asked for, of three twins of each record, (3, n, 8, 88), likewise.
+        enough: which records have three whole usual beats or more on all sides, (n,).
+        source: `fingerprint` of the networks that made the twins.
+    """
+
+    recorded: Tensor
+    made: Tensor
+    enough: Tensor
+    source: Tensor
+
+
+def twins(networks: nn.ModuleDict, config: TrainConfig, train: TrainingData, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """ECGs of some training records' conditions and beats before the refiner, (n, 8, samples) in mV, and the beats."""
+    signals, offset, times = decoded(networks, config, train, rows)
+    return cast("Cut", networks["ends"])(cast("NoiseFloor", networks["floor"])(signals), offset), times
+
+
+def averages_file(folder: Path) -> Path:
+    """Where a run keeps its averaged beats."""
+    return folder / "averages.npz"
+
+
+def prepare_averages(
+    config: TrainConfig, folder: Path, train: TrainingData, device: torch.device, *, quiet: bool = True
+) -> None:
+    """Writes averaged beats of all training records and of their twins, if those of these networks are not there."""
+    from tqdm import tqdm
+
+    networks = finished_networks(config, folder)
+    source, path = fingerprint(networks), averages_file(folder)
+    if path.exists() and torch.equal(load_averages(folder).source, source):
+        return
+    networks.to(device).eval().requires_grad_(False)
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    torch.manual_seed(config.seed)
+    with torch.no_grad():
+        for first in tqdm(range(0, len(train), _BATCH), desc="averages", disable=quiet):
+            rows = torch.arange(first, min(first + _BATCH, len(train)), device=device)
+            recorded, detected = train.millivolts(rows), usual_beats(train.times[rows].cpu().numpy())
+            pairs = [_averages(recorded, _aligned(recorded, torch.from_numpy(detected).to(device)))]
+            for _ in range(_TWINS):
+                signals, times = twins(networks, config, train, rows)
+                pairs.append(_averages(signals, torch.from_numpy(usual_beats(times.cpu().numpy()))))
+            beats, enough = zip(*pairs)
+            parts.append((beats[0], torch.stack(beats[1:]), torch.stack(enough).all(dim=0)))
+    real, made, whole = zip(*parts)
+    merged = AveragedBeats(torch.cat(real), torch.cat(made, dim=1), torch.cat(whole), source)
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        np.savez(file, **{name: values.numpy() for name, values in merged._asdict().items()})
+    part.replace(path)
+
+
+def _averages(signals: Tensor, beats: Tensor) -> tuple[Tensor, Tensor]:
+    """Averaged beats on the CPU, (n, 8, 88), and which records have enough beats for them, (n,)."""
+    times = beats.cpu().numpy()
+    train = torch.from_numpy(impulse_trains(times, times, int(signals.shape[-1]))[:, 0])
+    return averaged(signals, train.to(signals.device)).cpu(), train.any(dim=1)
+
+
+def load_averages(folder: Path) -> AveragedBeats:
+    """A run's averaged beats; raises TrainingError when they are missing or damaged."""
+    path = averages_file(folder)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            beats = AveragedBeats(*(torch.from_numpy(stored[name]) for name in AveragedBeats._fields))
+        if beats.made.ndim != 4:
+            raise ValueError("written by an earlier version")
+        return beats
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise TrainingError(f"{path} is missing or damaged ({error}); delete it and run the stage again") from None
+
+
+def finished_networks(config: TrainConfig, folder: Path) -> nn.ModuleDict:
+    """All that a run's ECGs are made with but the refiner: tuned networks, `floor`, and `ends` that cuts."""
+    networks = build_tuned(config)
+    last = last_tuned(folder)
+    load_average(networks, load_stage(folder, last), last)
+    stored = load_stage(folder, "noise_floor")["networks"]
+    networks["floor"], networks["ends"] = build_noise_floor(config), Cut(config.samples)
+    load_weights(networks["floor"], stored["floor"], "noise_floor")
+    load_weights(networks["ends"], stored["cut"], "noise_floor")
+    return networks
+
+
+def averaged(signals: Tensor, train: Tensor) -> Tensor:
+    """The averaged beat of each record, (n, 8, 88) in mV without its mean.
+
+    Args:
+        signals: (n, 8, samples) in mV.
+        train: impulses at its beats over their number, (n, samples).
+    """
+    beats = signals @ laid_out(train).transpose(1, 2)
+    return beats - beats.mean(dim=2, keepdim=True)
+
+
+def laid_out(train: Tensor) -> Tensor:
+    """Impulses (n, samples) moved to each sample of a beat, (n, 88, samples)."""
+    samples = int(train.shape[1])  # a fixed number in a graph
+    padded = F.pad(train, (AFTER, BEFORE + 2))
+    length = samples + LENGTH + 2
+    # Rows one sample shorter than what is repeated: each begins one sample earlier in it.
+    repeated = padded[:, None].expand(-1, LENGTH, -1).reshape(-1, LENGTH * length)
+    rows = repeated[:, : LENGTH * (length - 1)].reshape(-1, LENGTH, length - 1)
+    return rows[:, :, LENGTH : LENGTH + samples]
+
+
+def _aligned(signals: Tensor, times: Tensor) -> Tensor:
+    """Beat times moved so that each QRS complex lies on the average of all, by two steps of Gauss and Newton."""
+    for _ in range(2):
+        windows, whole = beat_windows(signals, times)
+        share = whole / whole.sum(1, keepdim=True).clamp_min(1)
+        mean = (windows * share[:, :, None, None]).sum(1)
+        slope = torch.gradient(mean, dim=2)[0][..., _QRS]
+        apart = ((windows - mean[:, None])[..., _QRS] * slope[:, None]).sum((2, 3))
+        steps = -apart / slope.square().sum((1, 2)).clamp_min(1e-6)[:, None]
+        times = times + (steps * whole / _RATE).clamp(-_FARTHEST_S, _FARTHEST_S)
+    return times
