@@ -329,7 +329,7 @@ class Generator:
         """What the networks are given of some records.
 
         Conditions, beats, the flow's and the decoder's noise, the sample from which each is cut, and for a refiner
-        where usual beats are.
+        where beats are that change.
         """
         card = self.card
         condition = encode_conditions(conditions, card.statements)
@@ -346,13 +346,18 @@ class Generator:
 
     def _eight(self, inputs: Sequence[np.ndarray], indices: range, provenance: Provenance, rate: float) -> np.ndarray:
         """Leads I, II and V1–V6 of the records that a session runs at a time."""
-        condition, beats, start, grain, offset, *usual = inputs
+        condition, beats, start, grain, offset, *refined = inputs
         steps, guidance = cast("int", provenance.steps), cast("float", provenance.guidance)
         latents = self.integrate(guided(self._flow_for(steps), condition, beats, guidance), start, steps)
         given = {"latents": latents, "noise": grain} | ({"offset": offset} if self.card.cut_from else {})
         last = self._decoder
         if self._refiner is not None:
-            given = {"signals": run_kept(last, given), "trains": usual[0], "taper": usual[1], "condition": condition}
+            given = {
+                "signals": run_kept(last, given),
+                "trains": refined[0],
+                "taper": refined[1],
+                "condition": condition,
+            }
             last = self._refiner
         if rate != self.card.decoder_rate:
             return self._upsampling.upsampled(run_kept(last, given), provenance.seed, indices, rate)

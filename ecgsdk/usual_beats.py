@@ -111,6 +111,8 @@ def _impulses(beats: np.ndarray, chosen: np.ndarray, samples: int) -> np.ndarray
 
 def _medians(values: np.ndarray) -> np.ndarray:
     """The median of what is not NaN in each row, (n, 1); NaN where there is nothing."""
+    if not values.shape[1]:
+        return np.full((len(values), 1), np.nan)
     ordered = np.sort(values, axis=1)
     number = (~np.isnan(values)).sum(axis=1, keepdims=True)
     lower, upper = (np.take_along_axis(ordered, at, axis=1) for at in (np.maximum(number - 1, 0) // 2, number // 2))

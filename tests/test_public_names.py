@@ -29,7 +29,7 @@ HOMES = {
     "pyarrow": ("ecgsdk/readers/", "ecgsdk/writers/"),
     "ecgsdk_cli": ("cli/ecgsdk_cli/",),
     "wfdb": (),
-    "scipy": (),
+    "scipy": ("ecgsdk/training/beat_flow.py",),
     "pandas": (),
 }
 

@@ -22,6 +22,7 @@ def padded(*records: list[float]) -> np.ndarray:
 
 
 def test_early_beats_are_not_usual_ones():
+    assert np.isnan(beat_taper(usual_beats(np.array([[1.0], [np.nan]])))).sum() == 0
     usual = usual_beats(padded(TIMES, [1.0], []))
     assert np.isnan(usual[0, TIMES.index(3.0)])
     assert (~np.isnan(usual)).sum(axis=1).tolist() == [len(TIMES) - 1, 1, 0]
@@ -78,11 +79,11 @@ def test_a_change_is_added_at_usual_beats_alone():
     from ecgsdk.training.refiner import Refiner
 
     torch.manual_seed(0)
-    refiner, condition = Refiner(BeatFlow(1, 8), 9, 1000), torch.ones(2, 9)
+    refiner, condition = Refiner(BeatFlow(2, 8), 9, 1000), torch.ones(2, 9)
     wave = 0.1 * torch.sin(torch.arange(LENGTH) / 9)
     refiner.expected_recorded[-1] = wave.repeat(8)
     signals = torch.randn(2, 8, 1000)
-    trains, taper = map(torch.from_numpy, beats_given(padded(TIMES, [1.0]), condition.numpy(), ("PVC",), 1000))
+    trains, taper = map(torch.from_numpy, beats_given(padded(TIMES, [1.0]), condition.numpy(), ("PVC", "MI"), 1000))
     made = refiner.changed(signals, trains, taper, condition)
     assert torch.equal(made[1], signals[1])
     moved = (made - signals)[0]
@@ -91,6 +92,43 @@ def test_a_change_is_added_at_usual_beats_alone():
     assert torch.allclose(moved[:, at - 20 : at + 30], wave[BEFORE - 20 : BEFORE + 30].expand(8, -1), atol=3e-3)
     before, after = (averaged(x, trains[:, 0])[0, :, 20:60] for x in (signals, made))
     assert torch.allclose((after - before).diff(dim=1), wave[20:60].diff().expand(8, -1), atol=3e-3)
+
+
+@pytest.mark.torch
+def test_where_changes_of_two_beats_meet_each_has_its_share():
+    torch = pytest.importorskip("torch")
+    from ecgsdk.training.beat_flow import BeatFlow
+    from ecgsdk.training.refiner import Refiner
+
+    refiner, condition = Refiner(BeatFlow(2, 8), 9, 1000), torch.zeros(1, 9)
+    refiner.expected_recorded[-1] = 0.1
+    trains, taper = map(torch.from_numpy, beats_given(padded(TIMES), condition.numpy(), ("PVC", "MI"), 1000))
+    moved = refiner.changed(torch.zeros(1, 8, 1000), trains, taper, condition)
+    assert moved[0, 0, 80:900].max() < 0.105
+    assert moved[0, 0, 251:300].min() > 0.095  # between a usual beat and the early one
+
+
+@pytest.mark.torch
+def test_unusual_conditions_get_what_is_to_be_expected_alone():
+    torch = pytest.importorskip("torch")
+    from ecgsdk.training.beat_flow import BeatFlow, unusual_columns
+    from ecgsdk.training.config import TrainConfig
+    from ecgsdk.training.refiner import Refiner
+
+    torch.manual_seed(4)
+    refiner = Refiner(BeatFlow(2, 8), 9, 1000)
+    refiner.unusual.copy_(unusual_columns(TrainConfig(statements=("AFIB", "MI"))))
+    assert refiner.unusual.tolist() == [0, 1, 0, 0, 0, 0, 0, 0, 0]
+    with torch.no_grad():
+        refiner.flow.basis[0, 0] = refiner.flow.last.bias[0] = 1
+        refiner.matrix.mul_(2)
+        refiner.expected_recorded[-1] = 0.5
+        beats, condition = torch.randn(2, 8 * LENGTH), torch.zeros(2, 9)
+        condition[0, 1] = condition[1, 2] = 1
+        moved = refiner.moved(beats, condition)
+    assert torch.allclose(moved[0], beats[0] + 0.5)
+    flowed = beats[1] + torch.eye(8 * LENGTH)[0]
+    assert torch.allclose(moved[1], 2 * flowed + 0.5, atol=1e-5)
 
 
 @pytest.mark.torch

@@ -196,7 +196,9 @@ def test_a_run_of_another_kind_is_not_begun_anew(run, tmp_path):
     ("stage", "part", "key", "why"),
     [
         ("noise_floor", "floor", "networks", r"noise_floor.pt belongs to other tuned networks; delete it"),
+        ("beat_flow", "average", "average.source", r"beat_flow.pt belongs to other networks; delete it"),
         ("refined", "refiner", "floor.networks", r"refined.pt belongs to other networks; delete it"),
+        ("refined", "refiner", "flow.last.bias", r"refined.pt belongs to other networks; delete it"),
     ],
 )
 def test_what_was_learned_from_other_networks_is_refused(run, tmp_path, stage, part, key, why):

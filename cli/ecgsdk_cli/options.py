@@ -184,9 +184,10 @@ def import_training(module: str) -> ModuleType:
     try:
         return importlib.import_module(f"ecgsdk.training.{module}")
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "onnx", "onnxscript"):
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("torch", "onnx", "onnxscript", "scipy"):
             raise
-        raise RuntimeSetupError(f'{error.name} is not installed; run `pip install "ecgsdk[train]"`') from error
+        raise RuntimeSetupError(f'{missing} is not installed; run `pip install "ecgsdk[train]"`') from error
 
 
 class _NoBar:

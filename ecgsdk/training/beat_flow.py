@@ -11,23 +11,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecgsdk.encoding import condition_width
 from ecgsdk.errors import TrainingError
 from ecgsdk.training.averages import LENGTH, load_averages
-from ecgsdk.training.loop import Ema, Stage, descend
+from ecgsdk.training.loop import Ema, Stage, descend, load_average, load_stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ecgsdk.training.averages import AveragedBeats
     from ecgsdk.training.config import TrainConfig
     from ecgsdk.training.data import TrainingData
 
-__all__ = ["BeatFlow", "beat_flow_stage", "build_beat_flow", "unusual_columns"]
+__all__ = ["BeatFlow", "beat_flow_stage", "build_beat_flow", "load_beat_flow", "unusual_columns"]
 
+_RATE = 100
 _COMPONENTS = 192
 _STEPS = 4
 _DROPOUT = 0.1
@@ -36,8 +37,6 @@ _LEAST_SPREAD_MV = 1e-3
 # What statements that differ cost, in mean squared coordinates, over their standard deviations within bounds.
 _OTHER_STATEMENTS = 0.3
 _SPREADS = (0.05, 0.3)
-
-
 _UNUSUAL = ("AFIB", "AFLT", "PACE", "1AVB", "LPR", "CLBBB", "CRBBB", "IVCD", "WPW")
 
 
@@ -96,7 +95,7 @@ class BeatFlow(nn.Module):
         self.mean.copy_(both.mean(0))
         vectors = torch.linalg.eigh((both - both.mean(0)).T.cov(correction=0)).eigenvectors
         self.basis.copy_(vectors.flip(1)[:, :_COMPONENTS])
-        spread = ((recorded - self.mean) @ self.basis).std(0).clamp_min(_LEAST_SPREAD_MV)
+        spread = ((recorded - self.mean) @ self.basis).std(0, correction=0).clamp_min(_LEAST_SPREAD_MV)
         self.scale.copy_((spread * spread.mean()).sqrt())
 
     @staticmethod
@@ -120,11 +119,14 @@ def beat_flow_stage(config: TrainConfig, folder: Path, train: TrainingData, devi
     """The flow of averaged beats, from `prepare_averages`, of records whose condition is usual.
 
     Raises:
-        TrainingError: the rate is not 100 Hz, or no usual record has three whole usual beats.
+        TrainingError: the rate is not 100 Hz, no usual record has three whole usual beats, or the run's flow has
+            learned from other networks' beats.
     """
-    if config.sampling_rate != 100:
-        raise TrainingError("the beat_flow stage knows 100 Hz only; set beat_flow_steps to 0")
-    beats: AveragedBeats = load_averages(folder)
+    if config.sampling_rate != _RATE:
+        raise TrainingError(f"the beat_flow stage knows {_RATE} Hz only; set beat_flow_steps to 0")
+    beats = load_averages(folder)
+    if (folder / "beat_flow.pt").exists():
+        load_beat_flow(config, folder, beats.source)
     conditions = train.conditions.cpu()
     chosen = beats.enough & (conditions @ unusual_columns(config) == 0)
     if not chosen.any():
@@ -136,18 +138,17 @@ def beat_flow_stage(config: TrainConfig, folder: Path, train: TrainingData, devi
     network = build_beat_flow(config)
     network.source.copy_(beats.source)
     network.take_components(recorded, made[0])
-    with torch.no_grad():
-        recorded, made = (network.coordinates(values).to(device) for values in (recorded, made))
-    network.to(device)
+    recorded, made, network = recorded.to(device), made.to(device), network.to(device)
     conditions = conditions[chosen].to(device)
     shown = conditions[:, : 1 + network.statements]
-    shown = shown / shown.std(0).clamp(*_SPREADS)
+    shown = shown / shown.std(0, correction=0).clamp(*_SPREADS)
     ema = Ema(network, config.beat_flow_ema)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.beat_flow_rate, weight_decay=_WEIGHT_DECAY)
 
     def step(number: int) -> dict[str, Tensor]:
         rows = torch.randint(len(recorded), (config.beat_flow_batch,), device=device)
-        begins, ends = made[torch.randint(len(made), (1,), device=device), rows], recorded[rows]
+        twin = int(torch.randint(len(made), ()))
+        begins, ends = (network.coordinates(beats[rows]) for beats in (made[twin], recorded))
         partners = _partners(begins, ends, shown[rows])
         ends, condition = ends[partners], conditions[rows][partners]
         time = torch.rand(len(rows), 1, device=device)
@@ -157,15 +158,21 @@ def beat_flow_stage(config: TrainConfig, folder: Path, train: TrainingData, devi
         ema.update(network, number)
         return {"loss": loss.detach()}
 
-    return Stage(
-        "beat_flow", config, {"flow": network, "average": ema}, {"main": optimizer}, config.beat_flow_steps, step
-    )
+    networks = {"flow": network, "average": ema}
+    return Stage("beat_flow", config, networks, {"main": optimizer}, config.beat_flow_steps, step)
+
+
+def load_beat_flow(config: TrainConfig, folder: Path, source: Tensor) -> BeatFlow:
+    """A run's flow; raises TrainingError where it has learned from other networks' beats than those of `source`."""
+    network = build_beat_flow(config)
+    load_average(network, load_stage(folder, "beat_flow"), "beat_flow")
+    if not torch.equal(network.source, source):
+        raise TrainingError("beat_flow.pt belongs to other networks; delete it and run the stage again")
+    return network
 
 
 def _partners(begins: Tensor, ends: Tensor, shown: Tensor) -> Tensor:
     """To which end each beginning goes, (n,), so that ways are short and statements are kept."""
-    from scipy.optimize import linear_sum_assignment
-
     cost = torch.cdist(begins, ends).square() / begins.shape[1]
     cost = cost + _OTHER_STATEMENTS * torch.cdist(shown, shown).square()
     return torch.from_numpy(np.asarray(linear_sum_assignment(cost.cpu().numpy())[1])).to(begins.device)

@@ -22,6 +22,7 @@ from ecgsdk.leads import LEADS
 from ecgsdk.training.accompanying import accompanying
 from ecgsdk.training.autoencoder import build_decoder
 from ecgsdk.training.averages import finished_networks
+from ecgsdk.training.beat_flow import load_beat_flow
 from ecgsdk.training.begun import begun_facts
 from ecgsdk.training.cut import LEAST_OFFSET, SPARE, Cut, CutDecoder
 from ecgsdk.training.data import TRAINING_FOLDS, load_prepared
@@ -218,7 +219,9 @@ def _refiner(stored: dict[str, Any], folder: Path, config: TrainConfig) -> Refin
     """A run's refiner; raises TrainingError where it has learned from other networks than the run's."""
     refiner = build_refiner(config)
     load_weights(refiner, stored["networks"]["refiner"], "refined")
-    if not torch.equal(refiner.floor.networks, fingerprint(finished_networks(config, folder))):
+    source = fingerprint(finished_networks(config, folder))
+    flow = load_beat_flow(config, folder, source)
+    if not torch.equal(refiner.floor.networks, source) or not torch.equal(fingerprint(refiner.flow), fingerprint(flow)):
         raise TrainingError("refined.pt belongs to other networks; delete it and run the stage again")
     return refiner
 

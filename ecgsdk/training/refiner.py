@@ -9,10 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecgsdk.encoding import condition_width
-from ecgsdk.errors import TrainingError
 from ecgsdk.training.averages import LENGTH, averaged, finished_networks, laid_out, load_averages, twins
-from ecgsdk.training.beat_flow import BeatFlow, build_beat_flow, unusual_columns
-from ecgsdk.training.loop import Stage, load_average, load_stage
+from ecgsdk.training.beat_flow import BeatFlow, build_beat_flow, load_beat_flow, unusual_columns
+from ecgsdk.training.loop import Stage
 from ecgsdk.training.noise_floor import NoiseFloor
 from ecgsdk.training.transport import Moments, transport
 from ecgsdk.training.wander import Wander
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Refiner", "build_refiner", "refiner_stage"]
 
-_RATE = 100
 _BATCH = 128
 # Of each record's share in what is to be expected of a condition, and of averaged beats.
 _CONDITION_RIDGE = 1e-4
@@ -78,9 +76,11 @@ class Refiner(nn.Module):
     def changed(self, signals: Tensor, trains: Tensor, taper: Tensor, condition: Tensor) -> Tensor:
         """The same with levels and baselines as they come."""
         beats = averaged(signals, trains[:, 0]).reshape(-1, 8 * LENGTH)
-        change = self.moved(beats, condition) - beats
-        change = change.reshape(-1, 8, LENGTH)
-        return signals + (change * taper[:, None]) @ laid_out(trains[:, 1])
+        change = (self.moved(beats, condition) - beats).reshape(-1, 8, LENGTH)
+        places = laid_out(trains[:, 1])
+        # Where beats come so early that their neighbours' changes meet, each has its share.
+        shares = (taper[:, None] @ places).clamp_min(1)
+        return signals + (change * taper[:, None]) @ places / shares
 
     def moved(self, beats: Tensor, condition: Tensor) -> Tensor:
         """Averaged beats, (n, 704) in mV, as recorded ones are."""
@@ -135,9 +135,7 @@ def refiner_stage(config: TrainConfig, folder: Path, train: TrainingData, device
     """
     beats = load_averages(folder)
     refiner = build_refiner(config)
-    load_average(refiner.flow, load_stage(folder, "beat_flow"), "beat_flow")
-    if not torch.equal(refiner.flow.source, beats.source):
-        raise TrainingError("beat_flow.pt belongs to other networks; delete it and run the stage again")
+    refiner.flow = load_beat_flow(config, folder, beats.source)
     refiner.to(device).eval().requires_grad_(False)
     refiner.unusual.copy_(unusual_columns(config))
     _learn(refiner, beats, train.conditions)

@@ -12,10 +12,12 @@ __all__ = ["Wander"]
 
 # Cosines over the record, k half periods: up to 0.5 Hz in 10 s, below the slowest heart rate.
 _BANDS = (3, 3, 4)
-# Of band power, so that its logarithm stays finite: 2 µV.
+# Of mean squared coefficients, so that their logarithm stays finite: a baseline of 0.1 µV.
 _LEAST_MV2 = 4e-6
 _SHARES = (0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.7, 0.85, 0.93, 0.97, 0.99, 0.997)
 _LEAST_RISE = 0.01
+# Logarithm of the greatest gain of power.
+_MOST_CHANGE = 4.0
 
 
 class Wander(nn.Module):
@@ -49,7 +51,7 @@ class Wander(nn.Module):
         share = ((levels - self.made[..., :-1]) / width).clamp(0, 1)
         change = change[..., 0] + (share * (change[..., 1:] - change[..., :-1])).sum(-1)
         # Half of a power's logarithm is that of the amplitude.
-        gain = (change / 2).exp() - 1
+        gain = (change.clamp(-_MOST_CHANGE, _MOST_CHANGE) / 2).exp() - 1
         return signals + (slow * (gain @ self.bands)) @ self.cosines
 
     def levels(self, signals: Tensor) -> Tensor:
