@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 
     from ecgsdk.conditions import Condition, Span
 
-__all__ = ["BEAT_CHANNELS", "condition_width", "encode_beats", "encode_conditions", "encode_variation"]
+__all__ = [
+    "BEAT_CHANNELS",
+    "condition_width",
+    "encode_beats",
+    "encode_conditions",
+    "encode_variation",
+    "statement_columns",
+]
 
 BEAT_CHANNELS = 4
 _FARTHEST_S = 2.0
@@ -20,6 +27,11 @@ _FARTHEST_S = 2.0
 def condition_width(statements: Sequence[str]) -> int:
     """Length of a condition vector over these statements."""
     return len(statements) + 7
+
+
+def statement_columns(statements: Sequence[str], codes: Sequence[str]) -> list[int]:
+    """Where a condition vector over these statements holds some codes; codes that are not among them are left out."""
+    return [1 + statements.index(code) for code in codes if code in statements]
 
 
 def encode_conditions(conditions: Sequence[Condition], statements: Sequence[str]) -> np.ndarray:

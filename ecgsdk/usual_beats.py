@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ecgsdk.encoding import statement_columns
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -87,8 +89,7 @@ def beats_given(
         samples: of the records, at 100 Hz.
     """
     usual = usual_beats(beats)
-    columns = [1 + position for position, code in enumerate(statements) if code in VENTRICULAR]
-    apart = condition[:, columns].any(axis=1, keepdims=True)
+    apart = condition[:, statement_columns(statements, VENTRICULAR)].any(axis=1, keepdims=True)
     return impulse_trains(usual, np.where(apart, usual, beats), samples), beat_taper(usual)
 
 

@@ -180,7 +180,7 @@ def told(*, quiet: bool) -> Callable[[str], None]:
 
 
 def import_training(module: str) -> ModuleType:
-    """A module of ecgsdk.training; a missing PyTorch or onnx ends in one line that says what to install."""
+    """A module of ecgsdk.training; a missing PyTorch, onnx or scipy ends in one line that says what to install."""
     try:
         return importlib.import_module(f"ecgsdk.training.{module}")
     except ModuleNotFoundError as error:

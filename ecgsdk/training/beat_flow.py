@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecgsdk.encoding import condition_width
+from ecgsdk.encoding import condition_width, statement_columns
 from ecgsdk.errors import TrainingError
 from ecgsdk.training.averages import LENGTH, load_averages
 from ecgsdk.training.loop import Ema, Stage, descend, load_average, load_stage
@@ -111,7 +111,7 @@ def build_beat_flow(config: TrainConfig) -> BeatFlow:
 def unusual_columns(config: TrainConfig) -> Tensor:
     """1 where a condition holds a statement without P wave or with other conduction, (width,): too few to learn."""
     columns = torch.zeros(condition_width(config.statements))
-    columns[[1 + config.statements.index(code) for code in _UNUSUAL if code in config.statements]] = 1
+    columns[statement_columns(config.statements, _UNUSUAL)] = 1
     return columns
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from ecgsdk.encoding import condition_width
+from ecgsdk.encoding import condition_width, statement_columns
 from ecgsdk.errors import TrainingError
 from ecgsdk.training.autoencoder import decoder_noise, freeze_statistics, jittered
 from ecgsdk.training.critics import EctopicCritic, Given, early_beats
@@ -113,5 +113,5 @@ def held(times: Tensor, offset: Tensor, tokens: int) -> Tensor:
 
 def _with_early_beats(train: TrainingData, config: TrainConfig) -> Tensor:
     """Records in which a beat comes early and that neither fibrillate nor flutter."""
-    irregular = [1 + config.statements.index(code) for code in _IRREGULAR if code in config.statements]
+    irregular = statement_columns(config.statements, _IRREGULAR)
     return early_beats(train.times).any(dim=1) & ~(train.conditions[:, irregular] > 0).any(dim=1)

@@ -248,9 +248,7 @@ def _graph(name: str, network: nn.Module, config: TrainConfig, tokens: int) -> b
         return export_rhythm(network)
     inputs = [_inputs(network, n, config, tokens) for n in BATCHES]
     form = fused(network, tokens)
-    is_flow = isinstance(network, Flow)
-    is_refiner = isinstance(network, Refiner)
-    output = "velocity" if is_flow else "refined" if is_refiner else "signals"
+    output = "velocity" if isinstance(network, Flow) else "refined" if isinstance(network, Refiner) else "signals"
     return export_graph(name, network, inputs, [output], form=form, half_weights=True)
 
 
