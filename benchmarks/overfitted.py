@@ -30,7 +30,7 @@ from tables import markdown, write_json
 from tqdm import tqdm
 
 import ecgsdk
-from ecgsdk.quality import quality_steps
+from ecgsdk.quality import quality_options
 from ecgsdk.validation.cache import Cache
 from ecgsdk.validation.fidelity.encoder import load_encoder
 from ecgsdk.validation.measure import measure_profile
@@ -220,7 +220,7 @@ def synthetic_profile(run: Path, model: Path, asked: Sequence[Condition], *, see
 def generate(model: Path, asked: Sequence[Condition], path: Path, *, seed: int) -> None:
     """Writes a record of each condition, made by the model, into an HDF5 file."""
     generator = ecgsdk.load_generator(model)
-    settings = {"seed": seed, "steps": quality_steps(generator, "high")}
+    settings = {"seed": seed, **quality_options(generator, "high")}
     batches = generator.generate(ecgsdk.Cohort.from_conditions(asked), len(asked), sampling_rate=100, **settings)
     writer = ecgsdk.open_writer(path, sampling_rate=100, total=len(asked), provenance=generator.provenance(**settings))
     with writer as sink, tqdm(total=len(asked), desc="generating", leave=False, mininterval=5) as progress:

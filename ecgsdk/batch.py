@@ -30,6 +30,7 @@ class Provenance:
         guidance: guidance weight, 1 is none; None likewise.
         strength: how far a resynthesised ECG is from its source; None for ECGs that have none.
         accompanied: whether further statements were drawn beside those asked for.
+        candidates: of how many ECGs each is the one chosen; None: of one.
     """
 
     model: str
@@ -40,6 +41,7 @@ class Provenance:
     guidance: float | None = None
     strength: float | None = None
     accompanied: bool = False
+    candidates: int | None = None
 
     def as_dict(self) -> dict[str, object]:
         """The provenance as JSON-ready values, without what is None or false."""
@@ -64,6 +66,7 @@ _SETTINGS: Mapping[str, Any] = {
     "guidance": float,
     "strength": float,
     "accompanied": lambda value: str(value).lower() == "true",
+    "candidates": int,
 }
 
 

@@ -65,7 +65,8 @@ class Card(_Facts):
         seconds: of the signals made.
         sampling_rates: Hz, the default first.
         steps, guidance: defaults of the flow. One step is taken by the distilled flow, where there is one.
-        high_quality_steps: of `--quality high`; None: as many as by default.
+        high_quality_steps: of `--quality high` where there is no judge; None: as many as by default.
+        high_quality_candidates: ECGs that `--quality high` makes for each record; with the judge, one is chosen.
         latent_shape: channels and time steps of a latent signal.
         decoder_noise_shape: channels and time steps of the decoder's noise.
         latent_seconds: what the latent signal stands for; None: `seconds`.
@@ -94,6 +95,7 @@ class Card(_Facts):
     accompanying: Mapping[str, list[float]] | None = None
     latent_seconds: float | None = None
     cut_from: tuple[int, int] | None = None
+    high_quality_candidates: int = 1
 
     @property
     def decoder_rate(self) -> float:
@@ -102,7 +104,7 @@ class Card(_Facts):
 
     @property
     def most_steps(self) -> int:
-        """Flow evaluations of `--quality high`."""
+        """Flow evaluations where the distilled flow will not do."""
         return self.high_quality_steps or self.steps
 
     def check(self, condition: Condition) -> None:
@@ -221,9 +223,15 @@ def _check_generator(values: dict[str, Any]) -> None:
     for name in ("high_quality_steps", "latent_seconds"):
         if values.get(name) is not None:
             _check_numbers(values, {name: 1})
+    candidates = values.get("high_quality_candidates", 1)
+    if not isinstance(candidates, int) or candidates < 1:
+        raise ValueError(f"high_quality_candidates is {candidates!r}, no number of ECGs")
+    if candidates > 1 and "judge" not in values["graphs"]:
+        raise ValueError(f"high_quality_candidates is {candidates!r}, and there is no judge to choose")
     if values.get("cut_from") is not None:
         _check_cut(values)
-    _check_text(values, ("rhythm", "flow", "decoder", *({"distilled", "refiner", "upsampler"} & set(values["graphs"]))))
+    optional = {"distilled", "refiner", "judge", "upsampler"} & set(values["graphs"])
+    _check_text(values, ("rhythm", "flow", "decoder", *optional))
     histograms = values["histograms"]
     cells = {name: len(edges) - 1 for name, edges in histograms["edges"].items()} | {"sex": 2}
     if any(set(histograms["telling"][name]) != set(values["statements"]) for name in cells):

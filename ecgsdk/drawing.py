@@ -20,6 +20,7 @@ __all__ = [
     "Stream",
     "draw_condition",
     "draw_rr_variation",
+    "lots",
     "noise",
     "offsets",
     "random_stream",
@@ -45,6 +46,7 @@ class Stream(IntEnum):
     ACCOMPANYING = 5
     UPSAMPLER = 6
     CUT = 7
+    CHOICE = 8
 
 
 def random_stream(seed: int, record: int, purpose: Stream) -> np.random.Generator:
@@ -61,13 +63,14 @@ class RandomStreams:
 
     Args:
         seed, purpose: those of all its streams.
+        candidate: which of a record's candidates they are for; that of `random_stream` is the first.
     """
 
-    def __init__(self, seed: int, purpose: Stream) -> None:
+    def __init__(self, seed: int, purpose: Stream, candidate: int = 0) -> None:
         self._philox = np.random.Philox(key=np.array([seed, 0], dtype=np.uint64))
         self._generator = np.random.Generator(self._philox)
         self._state: Any = self._philox.state
-        self._state["state"]["counter"][3] = purpose
+        self._state["state"]["counter"][2:] = candidate, purpose
 
     def of(self, record: int) -> np.random.Generator:
         """The stream of a record, until that of another is asked for."""
@@ -81,14 +84,14 @@ class RandomStreams:
         return self._philox.random_raw(number).astype("<u8", copy=False)
 
 
-def noise(seed: int, records: Sequence[int], purpose: Stream, shape: tuple[int, int]) -> np.ndarray:
+def noise(seed: int, records: Sequence[int], purpose: Stream, shape: tuple[int, int], candidate: int = 0) -> np.ndarray:
     """Standard normal noise for each record, float32, shape (n, *shape).
 
     Each number is one of `_normal_quantiles`, by 16 random bits: a fifth of the time of NumPy's own, which draws
     numbers that lie beyond ±4.3 and takes more bits for each.
     """
     drawn = np.empty((len(records), *shape), dtype=np.float32)
-    streams, quantiles, number = RandomStreams(seed, purpose), _normal_quantiles(), math.prod(shape)
+    streams, quantiles, number = RandomStreams(seed, purpose, candidate), _normal_quantiles(), math.prod(shape)
     for row, record in zip(drawn.reshape(len(drawn), number), records):
         words = streams.words_of(record, -(-number // 4))
         np.take(quantiles, words.view("<u2")[:number], out=row, mode="clip")
@@ -104,11 +107,22 @@ def _normal_quantiles() -> np.ndarray:
     return (quantiles / quantiles.std()).astype(np.float32)
 
 
-def offsets(seed: int, records: Sequence[int], least: int, greatest: int) -> np.ndarray:
+def offsets(seed: int, records: Sequence[int], least: int, greatest: int, candidate: int = 0) -> np.ndarray:
     """A sample from which each record is cut, from `least` to `greatest`; int64, shape (n,)."""
-    streams = RandomStreams(seed, Stream.CUT)
+    streams = RandomStreams(seed, Stream.CUT, candidate)
     drawn = np.array([streams.of(record).random() for record in records])
     return least + (drawn * (greatest - least + 1)).astype(np.int64)
+
+
+def lots(seed: int, records: Sequence[int], candidates: int) -> np.ndarray:
+    """Standard Gumbel numbers, float32, shape (n, candidates).
+
+    The greatest sum of one and the logarithm of a weight falls on each candidate as often as its weight has it
+    (Maddison, Tarlow, Minka 2014, arXiv 1411.0030).
+    """
+    streams = RandomStreams(seed, Stream.CHOICE)
+    uniform = np.array([streams.of(record).random(candidates) for record in records]).reshape(-1, candidates)
+    return -np.log(-np.log(np.clip(uniform, 1e-12, 1 - 1e-12))).astype(np.float32)
 
 
 def draw_condition(

@@ -12,7 +12,7 @@ import numpy as np
 from ecgsdk.accompanying import Accompaniment
 from ecgsdk.batch import ECGBatch, Provenance
 from ecgsdk.binding import run_into, run_kept
-from ecgsdk.drawing import RandomStreams, Stream, draw_condition, draw_rr_variation, noise, offsets
+from ecgsdk.drawing import RandomStreams, Stream, draw_condition, draw_rr_variation, lots, noise, offsets
 from ecgsdk.encoding import encode_beats, encode_conditions, encode_variation
 from ecgsdk.errors import ConditionError, ModelError, PluginError
 from ecgsdk.flow import guided, integrate
@@ -34,13 +34,16 @@ if TYPE_CHECKING:
     from ecgsdk.hookspecs import ECGGenerator
     from ecgsdk.models import Model
     from ecgsdk.plugins import Registration
-    from ecgsdk.runtime import Session
+    from ecgsdk.runtime import DeviceArray, Session
     from ecgsdk.workers import Begun
 
-__all__ = ["MOST_RECORDS", "Generator", "load_generator"]
+__all__ = ["MOST_CANDIDATES", "MOST_RECORDS", "Generator", "load_generator"]
 
 MOST_RECORDS = 10**9
 """Records that one call makes at most."""
+
+MOST_CANDIDATES = 64
+"""Candidates of a record at most."""
 
 
 def load_generator(
@@ -170,6 +173,11 @@ class Generator:
         return open_session(self.model.graph("refiner"), device=self._asked_device)
 
     @cached_property
+    def _judge(self) -> Session:
+        """Says how much likelier an ECG is recorded than made."""
+        return open_session(self.model.graph("judge"), device=self._asked_device)
+
+    @cached_property
     def _upsampling(self) -> Upsampling:
         graph = self.model.graph("upsampler")
         return Upsampling(graph, given_rate=self.card.decoder_rate, device=self._asked_device)
@@ -179,7 +187,13 @@ class Generator:
         return self._distilled if steps == 1 and "distilled" in self.card.graphs else self._flow
 
     def provenance(
-        self, *, seed: int, steps: int | None = None, guidance: float | None = None, accompanied: bool = False
+        self,
+        *,
+        seed: int,
+        steps: int | None = None,
+        guidance: float | None = None,
+        accompanied: bool = False,
+        candidates: int = 1,
     ) -> Provenance:
         """What is written beside the ECGs that `generate` makes with the same arguments."""
         from ecgsdk import __version__
@@ -193,6 +207,7 @@ class Generator:
             steps=steps or (self.card.steps if guidance == self.card.guidance else self.card.most_steps),
             guidance=guidance,
             accompanied=accompanied,
+            candidates=candidates if candidates > 1 else None,
         )
 
     def generate(
@@ -206,11 +221,13 @@ class Generator:
         steps: int | None = None,
         guidance: float | None = None,
         accompanied: bool = False,
+        candidates: int = 1,
         batch_size: int | None = None,
     ) -> Iterator[ECGBatch]:
         """ECGs of records `start` to `start + n − 1` of a cohort, in order.
 
-        Record i is a function of model, seed, its condition, steps and guidance alone: not of n, start or batch size.
+        Record i is a function of model, seed, its condition, steps, guidance and candidates alone: not of n, start or
+        batch size.
         The conditions of the batches, asked for without `accompanied`, give the same ECGs again.
 
         Args:
@@ -225,18 +242,21 @@ class Generator:
                 distilled flow knows none.
             accompanied: whether a record also carries further statements, drawn as often as they occur with those asked
                 for in the training data; where none is asked for, statements are drawn in the mix of the training data.
+            candidates: ECGs to make for each record, of which one is drawn by how much likelier each is recorded than
+                made.
             batch_size: records made at a time: a matter of memory and speed; default: what the device does best.
 
         Yields:
             Batches of up to `batch_size` records: float32 mV, conditions as drawn, provenance.
 
         Raises:
-            ModelError: `accompanied`, and the model's card does not say which statements occur together.
+            ModelError: `accompanied`, and the model's card does not say which statements occur together; or several
+                candidates, and the model has no judge.
             ConditionError: a condition or rate that the model has not learned, a number that makes no sense, or more
                 records than the cohort has. Raised by the call, before the first batch.
         """
         batch_size = self._workers.batch if batch_size is None else batch_size
-        _check_numbers(seed, start, n, batch_size, steps, guidance)
+        _check_numbers(seed, start, n, batch_size, steps, guidance, candidates)
         cohort.count(start, n)
         for position, condition in enumerate(cohort.conditions):
             try:
@@ -252,18 +272,23 @@ class Generator:
                 f"the card of {self.name} does not say which statements occur together; export the model again, or ask "
                 "for statements alone"
             )
-        provenance = self.provenance(seed=seed, steps=steps, guidance=guidance, accompanied=accompanied)
+        provenance = self.provenance(
+            seed=seed, steps=steps, guidance=guidance, accompanied=accompanied, candidates=candidates
+        )
+        if provenance.candidates and "judge" not in self.card.graphs:
+            raise ModelError(f"{self.name} has no judge to choose among candidates; ask for one")
         if provenance.steps == 1 and provenance.guidance != 1 and "distilled" in self.card.graphs:
             raise ConditionError(
                 f"one step of {self.card.name} knows no guidance; leave --steps out, or take {self.card.most_steps}"
             )
         rate = self.card.sampling_rates[0] if sampling_rate is None else float(sampling_rate)
-        self._open_sessions(provenance.steps or 1, rate)
+        self._open_sessions(provenance, rate)
         return self._batches(cohort, range(start, start + n), provenance, rate, batch_size)
 
-    def _open_sessions(self, steps: int, rate: float) -> None:
+    def _open_sessions(self, provenance: Provenance, rate: float) -> None:
         """Opens what the call needs: once, not by each of the workers, and upsampler beside flow, which saves time."""
-        _ = self._refiner
+        steps = provenance.steps or 1
+        _ = self._refiner, provenance.candidates and self._judge
         if rate == self.card.decoder_rate or "_upsampling" in vars(self):
             self._flow_for(steps)
             return
@@ -315,58 +340,95 @@ class Generator:
         self, conditions: Sequence[Condition], indices: range, provenance: Provenance, rate: float, signals: np.ndarray
     ) -> np.ndarray:
         """Fills the signals of some records, in one thread, and gives them back."""
-        drawn = [self._drawn(conditions[part], indices[part], provenance.seed) for part in in_parts(len(indices))]
-        inputs = drawn[0] if len(drawn) == 1 else [np.concatenate(each) for each in zip(*drawn)]
+        candidates = [
+            self._inputs(conditions, indices, provenance.seed, number) for number in range(provenance.candidates or 1)
+        ]
         most = self._upsampling.most if rate != self.card.decoder_rate else None
         for block in self._workers.blocks(len(indices), most):
             with self._workers.turn:
-                eight = self._eight([each[block] for each in inputs], indices[block], provenance, rate)
+                inputs = [[each[block] for each in candidate] for candidate in candidates]
+                eight = self._eight(inputs, indices[block], provenance, rate)
             for part in in_parts(len(eight)):
                 to_twelve(eight[part], out=signals[block][part])
         return signals
 
-    def _drawn(self, conditions: Sequence[Condition], indices: range, seed: int) -> Sequence[np.ndarray]:
-        """What the networks are given of some records.
+    def _inputs(
+        self, conditions: Sequence[Condition], indices: range, seed: int, candidate: int
+    ) -> Sequence[np.ndarray]:
+        """What the networks are given for a candidate of some records."""
+        drawn = [self._drawn(conditions[part], indices[part], seed, candidate) for part in in_parts(len(indices))]
+        return drawn[0] if len(drawn) == 1 else [np.concatenate(each) for each in zip(*drawn)]
+
+    def _drawn(
+        self, conditions: Sequence[Condition], indices: range, seed: int, candidate: int
+    ) -> Sequence[np.ndarray]:
+        """The same for a part of them.
 
         Conditions, beats, the flow's and the decoder's noise, the sample from which each is cut, and for a refiner
         where beats are that change.
         """
         card = self.card
         condition = encode_conditions(conditions, card.statements)
-        offset = offsets(seed, indices, *(card.cut_from or (0, 0)))
-        beats = self._beats(conditions, condition, indices, seed)
+        offset = offsets(seed, indices, *(card.cut_from or (0, 0)), candidate)
+        beats = self._beats(conditions, condition, indices, seed, candidate)
         later = beats + offset[:, None] / card.decoder_rate
         channels = encode_beats(later, card.latent_shape[1], card.latent_seconds or card.seconds)
-        start = noise(seed, indices, Stream.LATENT, card.latent_shape)
-        grain = noise(seed, indices, Stream.DECODER, card.decoder_noise_shape)
+        start = noise(seed, indices, Stream.LATENT, card.latent_shape, candidate)
+        grain = noise(seed, indices, Stream.DECODER, card.decoder_noise_shape, candidate)
         if self._refiner is None:
             return condition, channels, start, grain, offset
         given = beats_given(beats, condition, card.statements, round(card.seconds * card.decoder_rate))
         return condition, channels, start, grain, offset, *given
 
-    def _eight(self, inputs: Sequence[np.ndarray], indices: range, provenance: Provenance, rate: float) -> np.ndarray:
+    def _eight(
+        self, candidates: Sequence[Sequence[np.ndarray]], indices: range, provenance: Provenance, rate: float
+    ) -> np.ndarray:
         """Leads I, II and V1–V6 of the records that a session runs at a time."""
+        if rate == self.card.decoder_rate:
+            return self._chosen(candidates, indices, provenance)
+        if len(candidates) == 1:
+            made: np.ndarray | DeviceArray = run_kept(*self._last(candidates[0], provenance))
+        else:
+            made = self._chosen(candidates, indices, provenance)
+        return self._upsampling.upsampled(made, provenance.seed, indices, rate)
+
+    def _chosen(self, candidates: Sequence[Sequence[np.ndarray]], indices: range, provenance: Provenance) -> np.ndarray:
+        """At the decoder's rate, of each record one of its candidates, drawn by how much likelier it is recorded."""
+        shape = len(indices), len(INDEPENDENT_LEADS), round(self.card.seconds * self.card.decoder_rate)
+        chosen = run_into(*self._last(candidates[0], provenance), np.empty(shape, dtype=np.float32))
+        if len(candidates) == 1:
+            return chosen
+        drawn = lots(provenance.seed, indices, len(candidates))
+        greatest = drawn[:, 0] + self._likelihood(chosen, candidates[0][0])
+        for number, inputs in enumerate(candidates[1:], start=1):
+            made = run_into(*self._last(inputs, provenance), np.empty(shape, dtype=np.float32))
+            value = drawn[:, number] + self._likelihood(made, inputs[0])
+            better = value > greatest
+            chosen[better], greatest[better] = made[better], value[better]
+        return chosen
+
+    def _likelihood(self, signals: np.ndarray, condition: np.ndarray) -> np.ndarray:
+        """Logarithm of how much likelier each ECG is recorded than made, (n,)."""
+        given = {"signals": signals, "condition": condition}
+        return run_into(self._judge, given, np.empty(len(signals), dtype=np.float32))
+
+    def _last(self, inputs: Sequence[np.ndarray], provenance: Provenance) -> tuple[Session, dict[str, Any]]:
+        """The session that ends in ECGs at the decoder's rate, and what it is given, after all before it ran."""
         condition, beats, start, grain, offset, *refined = inputs
         steps, guidance = cast("int", provenance.steps), cast("float", provenance.guidance)
         latents = self.integrate(guided(self._flow_for(steps), condition, beats, guidance), start, steps)
-        given = {"latents": latents, "noise": grain} | ({"offset": offset} if self.card.cut_from else {})
-        last = self._decoder
-        if self._refiner is not None:
-            given = {
-                "signals": run_kept(last, given),
-                "trains": refined[0],
-                "taper": refined[1],
-                "condition": condition,
-            }
-            last = self._refiner
-        if rate != self.card.decoder_rate:
-            return self._upsampling.upsampled(run_kept(last, given), provenance.seed, indices, rate)
-        made = np.empty((len(indices), len(INDEPENDENT_LEADS), round(self.card.seconds * rate)), dtype=np.float32)
-        return run_into(last, given, made)
+        given: dict[str, Any] = {"latents": latents, "noise": grain}
+        given |= {"offset": offset} if self.card.cut_from else {}
+        if self._refiner is None:
+            return self._decoder, given
+        signals = run_kept(self._decoder, given)
+        return self._refiner, {"signals": signals, "trains": refined[0], "taper": refined[1], "condition": condition}
 
-    def _beats(self, conditions: Sequence[Condition], condition: np.ndarray, indices: range, seed: int) -> np.ndarray:
+    def _beats(
+        self, conditions: Sequence[Condition], condition: np.ndarray, indices: range, seed: int, candidate: int
+    ) -> np.ndarray:
         uniform, normal = np.empty((len(indices), MOST_BEATS + 2)), np.empty((len(indices), MOST_BEATS))
-        streams = RandomStreams(seed, Stream.RHYTHM)
+        streams = RandomStreams(seed, Stream.RHYTHM, candidate)
         for row, index in enumerate(indices):
             stream = streams.of(index)
             stream.random(out=uniform[row])
@@ -387,7 +449,15 @@ class Generator:
         )
 
 
-def _check_numbers(seed: int, start: int, n: int, batch_size: int, steps: int | None, guidance: float | None) -> None:
+def _check_numbers(
+    seed: int,
+    start: int,
+    n: int,
+    batch_size: int,
+    steps: int | None,
+    guidance: float | None,
+    candidates: int,
+) -> None:
     for name, value, low, high in (
         ("seed", seed, 0, 2**64 - 1),
         ("start", start, 0, 2**63 - 1),
@@ -395,6 +465,7 @@ def _check_numbers(seed: int, start: int, n: int, batch_size: int, steps: int | 
         ("batch_size", batch_size, 1, MOST_RECORDS),
         ("steps", 1 if steps is None else steps, 1, 10_000),
         ("guidance", 1.0 if guidance is None else guidance, 0, 100),
+        ("candidates", candidates, 1, MOST_CANDIDATES),
     ):
         if not low <= value <= high:
             raise ConditionError(f"{name} {value} must lie between {low} and {high}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ecgsdk.conditions import check_known
 from ecgsdk.errors import ConditionError
@@ -10,14 +10,16 @@ from ecgsdk.errors import ConditionError
 if TYPE_CHECKING:
     from ecgsdk.hookspecs import ECGGenerator
 
-__all__ = ["QUALITIES", "quality_steps"]
+__all__ = ["QUALITIES", "quality_options"]
 
 QUALITIES = ("standard", "high")
 """What can be asked for: the model's own way, or its best."""
 
 
-def quality_steps(generator: ECGGenerator, quality: str | None, steps: int | None = None) -> int | None:
-    """The flow evaluations to ask a generator for; None leaves them to it.
+def quality_options(generator: ECGGenerator, quality: str | None, steps: int | None = None) -> dict[str, Any]:
+    """The arguments of a generator's `generate` and `provenance` that a quality stands for; none leaves it to them.
+
+    High quality is a choice among candidates, or in models that cannot choose more evaluations of the flow.
 
     Args:
         quality: one of `QUALITIES`, or None for the first.
@@ -27,13 +29,14 @@ def quality_steps(generator: ECGGenerator, quality: str | None, steps: int | Non
         ConditionError: an unknown quality, both, or a plugin's generator asked for high quality.
     """
     if quality is None:
-        return steps
+        return {"steps": steps}
     check_known("quality", (quality,), QUALITIES)
     if steps is not None:
         raise ConditionError("a quality stands for a number of steps; ask for one of them")
     if quality == "standard":
-        return None
-    most = getattr(getattr(generator, "card", None), "most_steps", None)  # a plugin's card may be anything
+        return {"steps": None}
+    card: Any = getattr(generator, "card", None)  # a plugin's card may be anything
+    most = getattr(card, "high_quality_candidates", None)
     if most is None:
         raise ConditionError(f"{generator.name} is a plugin's generator and has one quality; leave it out")
-    return int(most)
+    return {"steps": None, "candidates": int(most)} if most > 1 else {"steps": int(card.most_steps)}

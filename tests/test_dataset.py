@@ -20,7 +20,7 @@ import ecgsdk
 from ecgsdk.conditions import GROUPS
 from ecgsdk.dataset import Fault, Plan, build_dataset, verify_dataset
 from ecgsdk.dataset.readme import FILES
-from ecgsdk.quality import quality_steps
+from ecgsdk.quality import quality_options
 from ecgsdk_cli.main import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,7 +83,7 @@ def test_sha256sum_agrees(built):
 def test_both_formats_and_the_generator_give_the_same_ecgs(built):
     cohort = ecgsdk.Cohort.from_groups(GROUPS)
     generator = ecgsdk.load_generator()
-    asked = {"seed": 2023, "steps": quality_steps(generator, "high"), "accompanied": True, "sampling_rate": 100}
+    asked = {"seed": 2023, "accompanied": True, "sampling_rate": 100, **quality_options(generator, "high")}
     (batch,) = generator.generate(cohort, 12, **asked)
     for name in ("ecg.h5", "wfdb"):
         source = ecgsdk.read_ecgs(built / name)

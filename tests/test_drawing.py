@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from ecgsdk.conditions import Condition
-from ecgsdk.drawing import RandomStreams, Stream, draw_condition, draw_rr_variation, noise, offsets, random_stream
+from ecgsdk.drawing import (
+    RandomStreams,
+    Stream,
+    draw_condition,
+    draw_rr_variation,
+    lots,
+    noise,
+    offsets,
+    random_stream,
+)
 
 HISTOGRAMS = {
     "edges": {"heart_rate": [40, 60, 80, 100, 150], "age": [20, 50, 90], "rr_variation": [0, 0.05, 0.2]},
@@ -117,3 +126,18 @@ def test_records_begin_at_every_sample_below_equally_often():
     assert np.bincount(found)[8:].min() > 430
     assert (offsets(7, range(100, 120), 8, 15) == found[100:120]).all()
     assert (offsets(7, range(9), 0, 0) == 0).all()
+
+
+def test_candidates_have_noise_of_their_own_the_first_that_of_a_single_one():
+    drawn = [noise(3, range(4), Stream.LATENT, (2, 5), candidate) for candidate in range(3)]
+    assert np.array_equal(drawn[0], noise(3, range(4), Stream.LATENT, (2, 5)))
+    assert len({part.tobytes() for part in drawn}) == 3
+    assert np.array_equal(drawn[2][1:3], noise(3, range(1, 3), Stream.LATENT, (2, 5), 2))
+    assert not np.array_equal(offsets(3, range(64), 8, 15, 0), offsets(3, range(64), 8, 15, 1))
+
+
+def test_lots_fall_on_each_candidate_as_often_as_its_weight_has_it():
+    weights = np.array([0.5, 0.3, 0.2])
+    chosen = (lots(1, range(20_000), 3) + np.log(weights)).argmax(axis=1)
+    assert np.bincount(chosen) / len(chosen) == pytest.approx(weights, abs=0.015)
+    assert np.array_equal(lots(1, range(5, 9), 3), lots(1, range(20), 3)[5:9])

@@ -10,7 +10,10 @@ import pytest
 
 import ecgsdk
 from ecgsdk.beats import detect_beats, heart_rate, rr_variation
+from ecgsdk.encoding import encode_conditions
 from ecgsdk.flow import integrate
+from ecgsdk.leads import to_eight
+from ecgsdk.runtime import open_session
 from ecgsdk.writers.quantise import quantise
 
 
@@ -101,6 +104,29 @@ def test_guidance_and_steps_change_the_record_and_stand_in_the_provenance(genera
     assert (provenance.guidance, provenance.steps) == (2.0, generator.card.most_steps)
 
 
+def test_of_several_candidates_one_is_chosen_as_a_whole(generator):
+    asked = cohort(*ecgsdk.GROUPS)
+    few, many = (made(generator, asked, 12, seed=8, candidates=number)[0] for number in (1, 3))
+    both = [np.array_equal(quantise(a, 0.001), quantise(b, 0.001)) for a, b in zip(few, many)]
+    assert 0 < sum(both) < 12
+    sliced, _ = made(generator, asked, 4, seed=8, candidates=3, start=5, batch_size=2)
+    assert (quantise(sliced, 0.001) == quantise(many[5:9], 0.001)).all()
+    assert generator.provenance(seed=8, candidates=3).candidates == 3
+    assert generator.provenance(seed=8, candidates=1).candidates is None
+    assert generator.provenance(seed=8).candidates is None
+
+
+def test_what_is_chosen_is_likelier_recorded(generator):
+    asked = cohort("afib", "norm", "lvh")
+    condition = encode_conditions(made(generator, asked, 48, seed=8)[1], generator.statements)
+    means = []
+    for number in (1, 6):
+        signals, _ = made(generator, asked, 48, seed=8, candidates=number)
+        session = open_session(generator.model.graph("judge"), device="cpu")
+        means.append(session.run(None, {"signals": to_eight(signals), "condition": condition})[0].mean())
+    assert means[1] > means[0] + 0.1
+
+
 def test_the_distilled_flow_ends_near_where_the_flow_does(generator):
     one, many = (made(generator, cohort("norm", "lbbb", "rbbb"), 12, seed=8, steps=steps)[0] for steps in (1, 6))
     assert not np.array_equal(one, many)
@@ -135,6 +161,7 @@ def test_what_the_model_cannot_make_is_refused_before_anything_is_made(generator
         {"batch_size": 0},
         {"steps": 0},
         {"guidance": float("nan")},
+        {"candidates": 0},
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(generator, options):

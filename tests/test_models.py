@@ -89,6 +89,8 @@ def test_a_card_that_is_none(copy, content):
         ("cut_from", [8]),
         ("cut_from", [8, 40]),
         ("latent_seconds", 9.0),
+        ("high_quality_candidates", 0),
+        ("high_quality_candidates", 2.5),
     ],
 )
 def test_a_card_with_a_wrong_value(copy, name, value):

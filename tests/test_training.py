@@ -13,7 +13,7 @@ import pytest
 import ecgsdk
 from ecgsdk.errors import ConditionError, TrainingError, WriteError
 from ecgsdk.flow import integrate
-from ecgsdk.quality import quality_steps
+from ecgsdk.quality import quality_options
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -55,6 +55,11 @@ TINY = replace(
     beat_flow_steps=2,
     beat_flow_batch=4,
     refiner_steps=2,
+    reader_steps=2,
+    reader_batch=4,
+    judge_passes=1,
+    judge_steps=2,
+    judge_batch=4,
     rhythm_steps=4,
     rhythm_batch=4,
 )
@@ -139,6 +144,8 @@ def test_an_exported_model_generates(run, tmp_path):
         "noise_floor": 2,
         "beat_flow": 2,
         "refined": 2,
+        "reader": 2,
+        "judged": 4,
     }
     assert card.training["steps_done"] == done
     assert card.data["records"] == 5
@@ -199,6 +206,7 @@ def test_a_run_of_another_kind_is_not_begun_anew(run, tmp_path):
         ("beat_flow", "average", "average.source", r"beat_flow.pt belongs to other networks; delete it"),
         ("refined", "refiner", "floor.networks", r"refined.pt belongs to other networks; delete it"),
         ("refined", "refiner", "flow.last.bias", r"refined.pt belongs to other networks; delete it"),
+        ("refined", "refiner", "matrix", r"judged.pt belongs to other networks; delete it"),
     ],
 )
 def test_what_was_learned_from_other_networks_is_refused(run, tmp_path, stage, part, key, why):
@@ -233,25 +241,25 @@ def test_averages_are_those_of_the_runs_networks_or_made_again(run, tmp_path):
 
 def test_without_a_noise_floor_there_is_none_and_no_refiner(run, tmp_path):
     folder = shutil.copytree(run, tmp_path / "run")
-    for name in ("noise_floor", "beat_flow", "refined"):
+    for name in ("noise_floor", "beat_flow", "refined", "reader", "judged"):
         (folder / f"{name}.pt").unlink()
     (folder / "config.json").write_text(json.dumps(replace(TINY, noise_floor_steps=0).as_dict()))
-    assert train(folder, stages=["noise_floor", "beat_flow", "refined"], device="cpu")
-    assert not {"noise_floor.pt", "beat_flow.pt", "refined.pt"} & {path.name for path in folder.iterdir()}
+    left_out = ["noise_floor", "beat_flow", "refined", "reader", "judged"]
+    assert train(folder, stages=left_out, device="cpu")
+    assert not {f"{name}.pt" for name in left_out} & {path.name for path in folder.iterdir()}
     card = export(folder, tmp_path / "tiny", version="0")
-    assert not {"noise_floor", "beat_flow", "refined"} & {*card.training["steps_done"]}
-    assert "refiner" not in card.graphs
+    assert not {*left_out} & {*card.training["steps_done"]}
+    assert not {"refiner", "judge"} & {*card.graphs}
+    assert card.high_quality_candidates == 1
     made = ecgsdk.load_generator(tmp_path / "tiny").generate(ecgsdk.Cohort.from_groups(["norm"]), 1)
     assert np.isfinite(next(made).signals).all()
 
 
-def test_one_step_is_the_distilled_flow_and_high_quality_the_flow(run, tmp_path):
+def test_one_step_is_the_distilled_flow_and_several_the_flow(run, tmp_path):
     export(run, tmp_path / "tiny", version="0", steps=3)
     generator = ecgsdk.load_generator(tmp_path / "tiny")
     cohort = ecgsdk.Cohort.from_groups(["norm"])
-    assert quality_steps(generator, None) is None
-    assert quality_steps(generator, "standard") is None
-    assert quality_steps(generator, "high") == 3
+    assert quality_options(generator, "high") == {"steps": None, "candidates": generator.card.high_quality_candidates}
     assert generator.provenance(seed=1).steps == 1
     assert generator.provenance(seed=1, guidance=2.0).steps == 3
     made = {steps: next(generator.generate(cohort, 1, steps=steps)).signals for steps in (None, 1, 2, 3)}

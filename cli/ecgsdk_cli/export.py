@@ -39,7 +39,7 @@ Examples:
     type=click.IntRange(min=1),
     default=6,
     show_default=True,
-    help="Flow evaluations by default; with a distilled flow, those of --quality high.",
+    help="Flow evaluations by default; with a distilled flow, where that will not do.",
 )
 @click.option(
     "--noise-level", type=click.FloatRange(0, 1, min_open=True), help="Latent noise of a synthesiser at strength 1."

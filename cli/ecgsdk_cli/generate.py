@@ -20,6 +20,8 @@ from ecgsdk_cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ecgsdk.batch import Provenance
     from ecgsdk.cohort import Cohort
     from ecgsdk.conditions import Sex, Span
@@ -137,7 +139,7 @@ def command(**options: Any) -> None:
     seed is the same record whatever the number, the batch size or the --start.
     """
     import ecgsdk
-    from ecgsdk.quality import quality_steps
+    from ecgsdk.quality import quality_options
 
     asked = _Options(**options)
     check_quality(asked.quality, asked.steps)
@@ -146,16 +148,16 @@ def command(**options: Any) -> None:
     seed = _fresh_seed() if asked.seed is None else asked.seed
     started = time.perf_counter()
     generator = ecgsdk.load_generator(asked.model, device=asked.device, threads=asked.threads)
-    asked = replace(asked, steps=quality_steps(generator, asked.quality, asked.steps))
+    work = {**quality_options(generator, asked.quality, asked.steps), **asked.only_where_known}
     if asked.accompanied and not getattr(generator, "accompanies", False):
         raise ecgsdk.ModelError(
             f"{generator.name} does not know which statements occur together; leave --accompanied out, or export the "
             "model again"
         )
-    provenance = generator.provenance(seed=seed, steps=asked.steps, guidance=asked.guidance, **asked.only_where_known)
+    provenance = generator.provenance(seed=seed, guidance=asked.guidance, **work)
     rate = generator.sampling_rates[0] if asked.sampling_rate is None else asked.sampling_rate
     try:
-        rate = _write(generator, cohort, asked, total, rate, provenance)
+        rate = _write(generator, cohort, asked, work, total, rate, provenance)
     except KeyboardInterrupt as error:
         raise ecgsdk.WriteError(f"interrupted; nothing was written to {asked.output}") from error
     seconds = time.perf_counter() - started
@@ -210,9 +212,15 @@ def _cohort(asked: _Options) -> Cohort:
 
 
 def _write(
-    generator: ECGGenerator, cohort: Cohort, asked: _Options, total: int, rate: float, provenance: Provenance
+    generator: ECGGenerator,
+    cohort: Cohort,
+    asked: _Options,
+    work: Mapping[str, Any],
+    total: int,
+    rate: float,
+    provenance: Provenance,
 ) -> float:
-    """Writes the ECGs; returns the sampling rate that they have in the output."""
+    """Writes the ECGs, made with as much work as asked for; returns the sampling rate that they have in the output."""
     import ecgsdk
     from ecgsdk.workers import stopped
 
@@ -222,10 +230,9 @@ def _write(
         seed=provenance.seed,
         start=asked.start,
         sampling_rate=rate,
-        steps=asked.steps,
         guidance=asked.guidance,
         **({} if asked.batch_size is None else {"batch_size": asked.batch_size}),
-        **asked.only_where_known,
+        **work,
     )
     writer = ecgsdk.open_writer(
         asked.output,

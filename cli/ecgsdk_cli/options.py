@@ -146,7 +146,7 @@ def quality_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--quality",
         type=click.Choice(["standard", "high"]),
-        help="standard, the default: one evaluation of a distilled flow (without guidance); high: the flow in several.",
+        help="standard, the default: one ECG is made for each record; high: several, of which one is chosen.",
     )(command)
 
 

@@ -10,6 +10,7 @@ from ecgsdk.conditions import GROUPS
 from ecgsdk.dataset.sources import choose_sources
 from ecgsdk.errors import ConditionError, ModelError
 from ecgsdk.models import find_model
+from ecgsdk.quality import quality_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,15 +78,14 @@ def _from_generator(plan: Plan, device: str, threads: int | None) -> Origin:
     accompanied = generator.accompanies and not plan.alone
     usual = _USUAL_RATE if _USUAL_RATE in generator.sampling_rates else generator.sampling_rates[0]
     rate = usual if plan.sampling_rate is None else plan.sampling_rate
-    cohort, steps = Cohort.from_groups(GROUPS), generator.card.most_steps
+    cohort = Cohort.from_groups(GROUPS)
+    settings = {"seed": plan.seed, "accompanied": accompanied, **quality_options(generator, "high")}
     return Origin(
         card=generator.card,
-        provenance=generator.provenance(seed=plan.seed, steps=steps, accompanied=accompanied),
+        provenance=generator.provenance(**settings),
         device=generator.device,
         sampling_rate=rate,
-        batches=generator.generate(
-            cohort, plan.total, seed=plan.seed, sampling_rate=rate, steps=steps, accompanied=accompanied
-        ),
+        batches=generator.generate(cohort, plan.total, sampling_rate=rate, **settings),
         accompanied=accompanied,
     )
 

@@ -40,6 +40,8 @@ LENGTH = BEFORE + AFTER
 
 _RATE = 100
 _BATCH = 128
+# Samples by which impulses are moved at a time.
+_STEP = 8
 # How many twins each record has: their conditions are the same, their noise is not.
 _TWINS = 3
 _QRS = slice(20, 38)
@@ -62,9 +64,15 @@ class AveragedBeats(NamedTuple):
     source: Tensor
 
 
-def twins(networks: nn.ModuleDict, config: TrainConfig, train: TrainingData, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """ECGs of some training records' conditions and beats before the refiner, (n, 8, samples) in mV, and the beats."""
-    signals, offset, times = decoded(networks, config, train, rows)
+def twins(
+    networks: nn.ModuleDict, config: TrainConfig, train: TrainingData, rows: Tensor, drawn: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """ECGs of some training records' conditions and beats before the refiner, (n, 8, samples) in mV, and the beats.
+
+    Args:
+        drawn: other beats than the records' own, as `decoded` takes them.
+    """
+    signals, offset, times = decoded(networks, config, train, rows, drawn)
     return cast("Cut", networks["ends"])(cast("NoiseFloor", networks["floor"])(signals), offset), times
 
 
@@ -143,19 +151,40 @@ def averaged(signals: Tensor, train: Tensor) -> Tensor:
         signals: (n, 8, samples) in mV.
         train: impulses at its beats over their number, (n, samples).
     """
-    beats = signals @ laid_out(train).transpose(1, 2)
+    samples = int(signals.shape[2])  # a fixed number in a graph
+    later, padded = _later(train).transpose(1, 2), F.pad(signals, (_STEP - 1, _STEP - 1))
+    phases = [padded[:, :, d : d + samples + _STEP - 1] @ later for d in range(_STEP)]
+    beats = torch.stack(phases, dim=3).flatten(2)
     return beats - beats.mean(dim=2, keepdim=True)
 
 
-def laid_out(train: Tensor) -> Tensor:
-    """Impulses (n, samples) moved to each sample of a beat, (n, 88, samples)."""
-    samples = int(train.shape[1])  # a fixed number in a graph
-    padded = F.pad(train, (AFTER, BEFORE + 2))
-    length = samples + LENGTH + 2
-    # Rows one sample shorter than what is repeated: each begins one sample earlier in it.
-    repeated = padded[:, None].expand(-1, LENGTH, -1).reshape(-1, LENGTH * length)
-    rows = repeated[:, : LENGTH * (length - 1)].reshape(-1, LENGTH, length - 1)
-    return rows[:, :, LENGTH : LENGTH + samples]
+def laid_out(beats: Tensor, train: Tensor) -> Tensor:
+    """A beat of each record laid out at its impulses, (n, leads, samples).
+
+    Args:
+        beats: (n, leads, 88).
+        train: impulses, (n, samples).
+    """
+    samples, later = int(train.shape[1]), _later(train)
+    signals = (beats[:, :, ::_STEP] @ later)[:, :, _STEP - 1 :]
+    for d in range(1, _STEP):
+        first = _STEP - 1 - d
+        signals = signals + (beats[:, :, d::_STEP] @ later)[:, :, first : first + samples]
+    return signals
+
+
+def _later(train: Tensor) -> Tensor:
+    """Impulses (n, samples) moved to every eighth sample of a beat, (n, 11, 7 + samples).
+
+    All samples would take eight times the memory; those between come of moving what the impulses are multiplied with.
+    """
+    samples = int(train.shape[1])
+    padded = F.pad(train, (AFTER - 1, BEFORE + _STEP))
+    rows, length = LENGTH // _STEP, samples + LENGTH + _STEP - 1
+    # Rows eight samples shorter than what is repeated: each begins eight samples earlier in it.
+    repeated = padded[:, None].expand(-1, rows, -1).reshape(-1, rows * length)
+    moved = repeated[:, : rows * (length - _STEP)].reshape(-1, rows, length - _STEP)
+    return moved[:, :, LENGTH - _STEP :]
 
 
 def _aligned(signals: Tensor, times: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ _MAY_BE_ZERO = (
     "noise_floor_steps",
     "beat_flow_steps",
     "refiner_steps",
+    "judge_steps",
     "seed",
 )
 
@@ -95,6 +96,15 @@ class TrainConfig:
     beat_flow_ema: float = 0.997
 
     refiner_steps: int = 32
+
+    reader_steps: int = 1500
+    reader_batch: int = 96
+    reader_rate: float = 2e-3
+
+    judge_passes: int = 2
+    judge_steps: int = 1000
+    judge_batch: int = 256
+    judge_rate: float = 1e-3
 
     rhythm_width: int = 128
     rhythm_mixtures: int = 8

@@ -6,23 +6,19 @@ import json
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 import ecgsdk
 from ecgsdk.cards import Card
 from ecgsdk.conditions import GROUPS
-from ecgsdk.drawing import relative_entropy, smoothed
 from ecgsdk.encoding import BEAT_CHANNELS, condition_width
 from ecgsdk.errors import TrainingError
 from ecgsdk.leads import LEADS
 from ecgsdk.training.accompanying import accompanying
 from ecgsdk.training.autoencoder import build_decoder
-from ecgsdk.training.averages import finished_networks
-from ecgsdk.training.beat_flow import load_beat_flow
 from ecgsdk.training.begun import begun_facts
 from ecgsdk.training.cut import LEAST_OFFSET, SPARE, Cut, CutDecoder
 from ecgsdk.training.data import TRAINING_FOLDS, load_prepared
@@ -30,10 +26,12 @@ from ecgsdk.training.distillation import build_distilled
 from ecgsdk.training.flow import build_flow
 from ecgsdk.training.fusing import fused
 from ecgsdk.training.graphs import BATCHES, check_model_folder, export_graph, graph_facts, write_model_folder
+from ecgsdk.training.histograms import EDGES, histograms
+from ecgsdk.training.judge import Judge
 from ecgsdk.training.loop import fingerprint, load_average, load_stage, load_weights
 from ecgsdk.training.networks import TOKEN, Flow, Rhythm
 from ecgsdk.training.noise_floor import NoiseFloor, build_noise_floor
-from ecgsdk.training.refiner import Refiner, build_refiner
+from ecgsdk.training.refiner import Refiner, load_refiner
 from ecgsdk.training.rhythm import build_rhythm
 from ecgsdk.training.rhythm_graph import export_rhythm
 from ecgsdk.training.train import HISTORY, run_config
@@ -46,37 +44,8 @@ if TYPE_CHECKING:
     from ecgsdk.training.config import TrainConfig
     from ecgsdk.training.data import Prepared
 
-__all__ = ["PTBXL", "STEPS", "export", "held_out_figures", "histograms", "training_facts"]
+__all__ = ["CANDIDATES", "PTBXL", "STEPS", "export", "held_out_figures", "training_facts"]
 
-_FEWEST = 5
-_FEWEST_ALONE = 50
-_EDGES: dict[str, list[float]] = {
-    "heart_rate": [35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100, 105, 110, 115, 120, 130, 140, 150, 170],
-    "rr_variation": [
-        0,
-        0.005,
-        0.01,
-        0.015,
-        0.02,
-        0.03,
-        0.04,
-        0.05,
-        0.06,
-        0.08,
-        0.1,
-        0.125,
-        0.15,
-        0.175,
-        0.2,
-        0.25,
-        0.3,
-        0.35,
-        0.4,
-        0.5,
-        0.8,
-    ],
-    "age": [15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90],
-}
 PTBXL = {
     "source": "PTB-XL 1.0.3, PhysioNet",
     "credit": "Wagner, Strodthoff, Bousseljot, Kreiseler, Lunze, Samek, Schaeffter: PTB-XL, a large publicly "
@@ -88,6 +57,9 @@ PTBXL = {
 
 STEPS = 6
 """Evaluations of the flow unless told otherwise."""
+
+CANDIDATES = 8
+"""ECGs of which `--quality high` chooses one for each record, in models with a judge."""
 
 
 def export(
@@ -127,47 +99,6 @@ def export(
     return card
 
 
-def histograms(prepared: Prepared, config: TrainConfig) -> dict[str, Any]:
-    """Counts of records by heart rate, RR variation, age and sex, for all and for each statement.
-
-    `telling` lists the statements for each figure, the one first whose counts differ most from all records'. RR
-    variation is counted over the records without a more telling statement, if there are 50 of them: a normal ECG with
-    premature beats must not make normal ECGs irregular. Cells of fewer than five records are emptied.
-    """
-    figures = {
-        "heart_rate": prepared.heart_rate,
-        "rr_variation": prepared.rr_variation(),
-        "age": np.minimum(prepared.age, _EDGES["age"][-1]),
-        "sex": np.where(prepared.sex < 0, np.nan, prepared.sex),
-    }
-    codes = config.statements
-    table: dict[str, Any] = {"edges": _EDGES, "telling": {}, "all": {}, **{code: {} for code in codes}}
-    for name, values in figures.items():
-        everyone = _counts(values, name)
-        own = [_counts(values[rows], name) for rows in prepared.statements.T]
-        entropy = np.array([relative_entropy(smoothed(counts), smoothed(everyone)) for counts in own])
-        table["telling"][name] = [codes[position] for position in np.argsort(-entropy, kind="stable")]
-        table["all"][name] = everyone
-        if name == "rr_variation":
-            own = _without_more_telling(values, prepared.statements, entropy, own)
-        for code, counts in zip(codes, own):
-            table[code][name] = counts
-    return table
-
-
-def _counts(values: np.ndarray, name: str) -> list[int]:
-    counts = np.histogram(values, _EDGES.get(name, [0, 0.5, 1]))[0]
-    return np.where(counts < _FEWEST, 0, counts).tolist()
-
-
-def _without_more_telling(
-    values: np.ndarray, statements: np.ndarray, entropy: np.ndarray, own: list[list[int]]
-) -> list[list[int]]:
-    most = np.where(statements, entropy, -1).argmax(axis=1)
-    rows = [statements[:, position] & (most == position) for position in range(len(own))]
-    return [_counts(values[r], "rr_variation") if r.sum() >= _FEWEST_ALONE else counts for r, counts in zip(rows, own)]
-
-
 def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], dict[str, int]]:
     """Networks to export with their averaged weights, and the steps that each stage has done."""
     decoder, flow, rhythm = build_decoder(config), build_flow(config), build_rhythm(config)
@@ -201,7 +132,10 @@ def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], 
                 load_weights(cut, stored["noise_floor"]["networks"]["cut"], "noise_floor")
             if (folder / "refined.pt").exists():
                 stored |= {name: load_stage(folder, name) for name in ("beat_flow", "refined")}
-                networks["refiner"] = _refiner(stored["refined"], folder, config)
+                networks["refiner"] = load_refiner(config, folder)
+            if (folder / "judged.pt").exists():
+                stored |= {name: load_stage(folder, name) for name in ("reader", "judged")}
+                networks["judge"] = _judge(stored["judged"], cast("Refiner", networks["refiner"]), config)
             networks["decoder"] = CutDecoder(decoder, cut, floor)
     return {name: network.eval() for name, network in networks.items()}, {n: s["step"] for n, s in stored.items()}
 
@@ -215,15 +149,13 @@ def _noise_floor(stored: dict[str, Any], tuned: nn.Module, config: TrainConfig) 
     return floor
 
 
-def _refiner(stored: dict[str, Any], folder: Path, config: TrainConfig) -> Refiner:
-    """A run's refiner; raises TrainingError where it has learned from other networks than the run's."""
-    refiner = build_refiner(config)
-    load_weights(refiner, stored["networks"]["refiner"], "refined")
-    source = fingerprint(finished_networks(config, folder))
-    flow = load_beat_flow(config, folder, source)
-    if not torch.equal(refiner.floor.networks, source) or not torch.equal(fingerprint(refiner.flow), fingerprint(flow)):
-        raise TrainingError("refined.pt belongs to other networks; delete it and run the stage again")
-    return refiner
+def _judge(stored: dict[str, Any], refiner: Refiner, config: TrainConfig) -> Judge:
+    """A run's judge; raises TrainingError where it has learned from other networks' ECGs than the run's."""
+    judge = Judge(config)
+    load_weights(judge, stored["networks"]["judge"], "judged")
+    if not torch.equal(judge.source, fingerprint(refiner)):
+        raise TrainingError("judged.pt belongs to other networks; delete it and run the stage again")
+    return judge
 
 
 def _inputs(network: nn.Module, n: int, config: TrainConfig, tokens: int) -> dict[str, Tensor]:
@@ -236,6 +168,8 @@ def _inputs(network: nn.Module, n: int, config: TrainConfig, tokens: int) -> dic
         trains, taper = map(torch.from_numpy, arrays)
         signals = torch.randn(n, 8, config.samples)
         return {"signals": signals, "trains": trains, "taper": taper, "condition": condition}
+    if isinstance(network, Judge):
+        return {"signals": torch.randn(n, 8, config.samples), "condition": condition}
     if isinstance(network, Flow):
         beats = torch.randn(n, BEAT_CHANNELS, tokens)
         return {"latents": latents, "time": torch.rand(n), "condition": condition, "beats": beats}
@@ -248,7 +182,8 @@ def _graph(name: str, network: nn.Module, config: TrainConfig, tokens: int) -> b
         return export_rhythm(network)
     inputs = [_inputs(network, n, config, tokens) for n in BATCHES]
     form = fused(network, tokens)
-    output = "velocity" if isinstance(network, Flow) else "refined" if isinstance(network, Refiner) else "signals"
+    named = {Flow: "velocity", Refiner: "refined", Judge: "likelihood"}
+    output = next((output for kind, output in named.items() if isinstance(network, kind)), "signals")
     return export_graph(name, network, inputs, [output], form=form, half_weights=True)
 
 
@@ -275,13 +210,14 @@ def _card(
         sampling_rates=(float(config.sampling_rate),),
         steps=1 if "distilled" in graphs else steps,
         high_quality_steps=steps if "distilled" in graphs else None,
+        high_quality_candidates=CANDIDATES if "judge" in graphs else 1,
         guidance=1.0,
         latent_shape=(config.latent_channels, tokens),
         decoder_noise_shape=(config.decoder_noise, 2 * tokens),
         latent_seconds=tokens * TOKEN / config.sampling_rate,
         cut_from=(LEAST_OFFSET, LEAST_OFFSET + TOKEN - 1) if tokens * TOKEN > config.samples else None,
-        heart_rate=(float(_EDGES["heart_rate"][0]), float(_EDGES["heart_rate"][-1])),
-        age=(float(_EDGES["age"][0]), float(_EDGES["age"][-1])),
+        heart_rate=(float(EDGES["heart_rate"][0]), float(EDGES["heart_rate"][-1])),
+        age=(float(EDGES["age"][0]), float(EDGES["age"][-1])),
         histograms=histograms(prepared, config),
         accompanying=accompanying(prepared.statements, config.statements),
         data=PTBXL,

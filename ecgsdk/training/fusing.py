@@ -13,6 +13,7 @@ convolutions are one operation, for images only.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -22,6 +23,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ecgsdk.training.cut import CutDecoder
 from ecgsdk.training.frames import filtered, framed, unframed
+from ecgsdk.training.judge import Judge
 from ecgsdk.training.networks import Attention, Decoder, Flow, FlowBlock, fourier_features
 
 if TYPE_CHECKING:
@@ -31,9 +33,11 @@ __all__ = ["FusedDecoder", "FusedFlow", "fused"]
 
 
 def fused(network: nn.Module, tokens: int) -> nn.Module | None:
-    """The form of a flow or a decoder for latents of so many time steps; none for other networks."""
+    """The form of a flow or a decoder for latents of so many time steps, or of a judge; none for other networks."""
     if isinstance(network, Flow):
         return FusedFlow(network, tokens).eval()
+    if isinstance(network, Judge):
+        return _without_normalisation(network)
     if isinstance(network, CutDecoder):
         return CutDecoder(FusedDecoder(cast("Decoder", network.decoder), tokens), network.cut, network.floor).eval()
     return FusedDecoder(network, tokens).eval() if isinstance(network, Decoder) else None
@@ -172,6 +176,16 @@ class _FusedConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.silu(x + self.conv2(F.silu(self.conv1(x))))
+
+
+def _without_normalisation(judge: Judge) -> nn.Module:
+    """A copy in which the blocks' convolutions hold the normalisation behind them."""
+    judge = copy.deepcopy(judge).eval()
+    for level in judge.reader.levels:
+        body = cast("Any", level)[2].body
+        for place in (0, 3):
+            body[place], body[place + 1] = fuse_conv_bn_eval(body[place], body[place + 1]), nn.Identity()
+    return judge
 
 
 def _level(blocks: Any, time: int) -> nn.ModuleList:

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecgsdk.encoding import condition_width
+from ecgsdk.errors import TrainingError
 from ecgsdk.training.averages import LENGTH, averaged, finished_networks, laid_out, load_averages, twins
 from ecgsdk.training.beat_flow import BeatFlow, build_beat_flow, load_beat_flow, unusual_columns
-from ecgsdk.training.loop import Stage
+from ecgsdk.training.loop import Stage, fingerprint, load_stage, load_weights
 from ecgsdk.training.noise_floor import NoiseFloor
 from ecgsdk.training.transport import Moments, transport
 from ecgsdk.training.wander import Wander
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ecgsdk.training.config import TrainConfig
     from ecgsdk.training.data import TrainingData
 
-__all__ = ["Refiner", "build_refiner", "refiner_stage"]
+__all__ = ["Refiner", "build_refiner", "load_refiner", "refiner_stage"]
 
 _BATCH = 128
 # Of each record's share in what is to be expected of a condition, and of averaged beats.
@@ -77,10 +78,10 @@ class Refiner(nn.Module):
         """The same with levels and baselines as they come."""
         beats = averaged(signals, trains[:, 0]).reshape(-1, 8 * LENGTH)
         change = (self.moved(beats, condition) - beats).reshape(-1, 8, LENGTH)
-        places = laid_out(trains[:, 1])
+        both = torch.cat([change * taper[:, None], taper[:, None]], dim=1)
+        placed, shares = laid_out(both, trains[:, 1]).split([8, 1], dim=1)
         # Where beats come so early that their neighbours' changes meet, each has its share.
-        shares = (taper[:, None] @ places).clamp_min(1)
-        return signals + (change * taper[:, None]) @ places / shares
+        return signals + placed / shares.clamp_min(1)
 
     def moved(self, beats: Tensor, condition: Tensor) -> Tensor:
         """Averaged beats, (n, 704) in mV, as recorded ones are."""
@@ -123,6 +124,17 @@ class Refiner(nn.Module):
 def build_refiner(config: TrainConfig) -> Refiner:
     """One that changes nothing yet."""
     return Refiner(build_beat_flow(config), condition_width(config.statements), config.samples)
+
+
+def load_refiner(config: TrainConfig, folder: Path) -> Refiner:
+    """A run's refiner; raises TrainingError where it has learned from other networks than the run's."""
+    refiner = build_refiner(config)
+    load_weights(refiner, load_stage(folder, "refined")["networks"]["refiner"], "refined")
+    source = fingerprint(finished_networks(config, folder))
+    flow = load_beat_flow(config, folder, source)
+    if not torch.equal(refiner.floor.networks, source) or not torch.equal(fingerprint(refiner.flow), fingerprint(flow)):
+        raise TrainingError("refined.pt belongs to other networks; delete it and run the stage again")
+    return refiner
 
 
 def refiner_stage(config: TrainConfig, folder: Path, train: TrainingData, device: torch.device) -> Stage:

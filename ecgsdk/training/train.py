@@ -20,9 +20,11 @@ from ecgsdk.training.data import TrainingData, load_prepared, prepare
 from ecgsdk.training.distillation import distillation_stage
 from ecgsdk.training.ectopic import ectopic_stage
 from ecgsdk.training.flow import flow_stage
+from ecgsdk.training.judge import judge_stage
 from ecgsdk.training.loop import Stage, pick_device, run_stage
 from ecgsdk.training.noise_floor import noise_floor_stage
 from ecgsdk.training.pairs import make_pairs
+from ecgsdk.training.reader import reader_stage
 from ecgsdk.training.refiner import refiner_stage
 from ecgsdk.training.rhythm import rhythm_stage
 from ecgsdk.training.synthesiser import synthesiser_stage
@@ -51,10 +53,12 @@ STAGES = (
     "noise_floor",
     "beat_flow",
     "refined",
+    "reader",
+    "judged",
 )
 """Stages of the generator."""
 
-BEGUN_STAGES = ("prepare", "ectopic", "noise_floor", "beat_flow", "refined")
+BEGUN_STAGES = ("prepare", "ectopic", "noise_floor", "beat_flow", "refined", "reader", "judged")
 """Stages that a run which begins with a model can do without an encoder."""
 
 SYNTHESISER_STAGES = ("prepare", "synthesiser")
@@ -127,7 +131,7 @@ def _left(max_seconds: float | None, began: float) -> float | None:
 
 
 def _wanted(name: str, config: TrainConfig) -> bool:
-    """Whether a stage has any steps to do; seven of them may be left out."""
+    """Whether a stage has any steps to do; nine of them may be left out."""
     tuned = min(config.distil_steps, config.adversarial_steps, config.tuning_steps)
     refined = min(tuned, config.noise_floor_steps, config.beat_flow_steps, config.refiner_steps)
     steps = {
@@ -138,6 +142,8 @@ def _wanted(name: str, config: TrainConfig) -> bool:
         "noise_floor": min(tuned, config.noise_floor_steps),
         "beat_flow": refined,
         "refined": refined,
+        "reader": min(refined, config.judge_steps),
+        "judged": min(refined, config.judge_steps),
     }
     return steps.get(name, 1) > 0
 
@@ -225,4 +231,8 @@ def _stage(name: str, folder: Path, config: TrainConfig, device: torch.device) -
         return beat_flow_stage(config, folder, data, device)
     if name == "refined":
         return refiner_stage(config, folder, data, device)
+    if name == "reader":
+        return reader_stage(config, data, held_out, device)
+    if name == "judged":
+        return judge_stage(config, folder, train, data, device)
     return flow_stage(config, folder, data, held_out, device)

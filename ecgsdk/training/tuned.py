@@ -41,11 +41,14 @@ def last_tuned(folder: Path) -> str:
 
 
 def decoded(
-    networks: nn.ModuleDict, config: TrainConfig, train: TrainingData, rows: Tensor
+    networks: nn.ModuleDict, config: TrainConfig, train: TrainingData, rows: Tensor, drawn: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What the networks make of some training records' conditions and beats.
 
     Detected beats stand on samples; here they stand between them, as those of the rhythm model do.
+
+    Args:
+        drawn: other beats than the records' own, in seconds, (n, beats).
 
     Returns:
         ECGs before the cut, (n, 8, samples + 32) in mV, the sample at which each record begins, (n,), and the beats in
@@ -55,7 +58,7 @@ def decoded(
     offset = LEAST_OFFSET + torch.randint(TOKEN, (len(rows),), device=rows.device)
     start = torch.randn(len(rows), config.latent_channels, config.samples // TOKEN + SPARE, device=rows.device)
     times = train.times[rows]
-    times = times + (torch.rand_like(times) - 0.5) / config.sampling_rate
+    times = times + (torch.rand_like(times) - 0.5) / config.sampling_rate if drawn is None else drawn
     with mixed_precision(rows.device):
         latents = one_step(network, start, train.conditions[rows], train.channels_of(times, offset))
     # The decoder in full: half precision has steps of 4 µV.

@@ -12,7 +12,7 @@ from ecgsdk.leads import INDEPENDENT_LEADS
 from ecgsdk.models import find_model
 from ecgsdk.training.data import TRAINING_FOLDS
 from ecgsdk.training.export import held_out_figures, training_facts
-from ecgsdk.training.graphs import BATCHES, export_graph, graph_facts, write_model_folder
+from ecgsdk.training.graphs import BATCHES, export_graph, graph_facts, with_half_weights, write_model_folder
 from ecgsdk.training.loop import load_average, load_stage
 from ecgsdk.training.train import run_config
 from ecgsdk.training.upsampler_data import RatePairs
@@ -33,6 +33,8 @@ SAMPLING_RATES = (500.0, 250.0, 100.0)
 # Of the output's standard deviation, which is above 0.2 mV for the inputs that graphs are compared with: some steps.
 _STEPS_TOLERANCE = 0.1
 _STAGE, _TUNED = "upsampler", "upsampler_tuned"
+# Values of a weight from which it is stored in half precision: those that mix a record's noise, which may be rounded.
+_LARGE = 10_000
 
 
 def add_upsampler(folder: Path, target: Path, *, command: str = "", device: str = "", overwrite: bool = False) -> Card:
@@ -54,6 +56,8 @@ def add_upsampler(folder: Path, target: Path, *, command: str = "", device: str 
     others = {name: model.graph(name) for name in model.card.graphs if name != _STAGE}
     take = _taken_over if (folder / "card.json").exists() else _with_upsampler
     graph, card = take(model.card, folder, command, device)
+    graph = with_half_weights(graph, _LARGE)
+    card = replace(card, graphs={**card.graphs, **graph_facts({_STAGE: graph})})
     write_model_folder(target, others | {_STAGE: graph}, card)
     return card
 
@@ -71,7 +75,6 @@ def _taken_over(card: Card, folder: Path, command: str, device: str) -> tuple[by
         data={**card.data, _STAGE: theirs.data.get(_STAGE, {})},
         training={**card.training, _STAGE: {**theirs.training.get(_STAGE, {}), **facts}},
         metrics={**card.metrics, "fold_9": {**card.metrics.get("fold_9", {}), **known}},
-        graphs={**card.graphs, _STAGE: theirs.graphs[_STAGE]},
     )
 
 
@@ -89,7 +92,6 @@ def _with_upsampler(card: Card, folder: Path, command: str, device: str) -> tupl
         data={**card.data, _STAGE: facts},
         training={**card.training, _STAGE: training_facts(folder, config, done, command, device)},
         metrics={**card.metrics, "fold_9": figures},
-        graphs={**card.graphs, **graph_facts({_STAGE: graph})},
     )
 
 

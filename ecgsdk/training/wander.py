@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Wander"]
+__all__ = ["Wander", "slow_cosines"]
 
 # Cosines over the record, k half periods: up to 0.5 Hz in 10 s, below the slowest heart rate.
 _BANDS = (3, 3, 4)
@@ -38,7 +38,7 @@ class Wander(nn.Module):
         levels = torch.arange(len(_SHARES), dtype=torch.float32).repeat(leads, len(_BANDS), 1)
         self.register_buffer("made", levels)
         self.register_buffer("recorded", levels.clone())
-        self.register_buffer("cosines", _cosines(samples), persistent=False)
+        self.register_buffer("cosines", slow_cosines(samples), persistent=False)
         bands = torch.block_diag(*(torch.ones(1, size) for size in _BANDS))
         self.register_buffer("bands", bands, persistent=False)
 
@@ -68,7 +68,7 @@ class Wander(nn.Module):
         return (slow.square() @ (self.bands / self.bands.sum(1, keepdim=True)).T + _LEAST_MV2).log()
 
 
-def _cosines(samples: int) -> Tensor:
+def slow_cosines(samples: int) -> Tensor:
     """The first cosines of the discrete transform (type II) but the mean, orthonormal, (10, samples)."""
     half_periods = torch.arange(1, 1 + sum(_BANDS), dtype=torch.float64)[:, None]
     places = (torch.arange(samples, dtype=torch.float64) + 0.5) / samples

@@ -12,7 +12,7 @@ import numpy as np
 
 from ecgsdk.cohort import Cohort
 from ecgsdk.errors import DataError
-from ecgsdk.quality import quality_steps
+from ecgsdk.quality import quality_options
 from ecgsdk.readers import read_ecgs
 from ecgsdk.validation.records import RATE
 from ecgsdk.writers import open_writer
@@ -55,15 +55,15 @@ def twins(
     """
     cohort = Cohort.from_conditions(asked)
     rate = RATE if RATE in generator.sampling_rates else generator.sampling_rates[0]
-    seed, steps = settings.seed, quality_steps(generator, settings.quality, settings.steps)
+    seed, options = settings.seed, quality_options(generator, settings.quality, settings.steps)
 
     def facts(rows: range) -> dict[str, object]:
         return {"asked": [condition.as_dict() for condition in cohort.conditions[rows.start : rows.stop]]}
 
     def batches(rows: range) -> Iterator[ECGBatch]:
-        return generator.generate(cohort, len(rows), seed=seed, start=rows.start, sampling_rate=rate, steps=steps)
+        return generator.generate(cohort, len(rows), seed=seed, start=rows.start, sampling_rate=rate, **options)
 
-    making = _Making(rate, generator.provenance(seed=seed, steps=steps), facts, batches)
+    making = _Making(rate, generator.provenance(seed=seed, **options), facts, batches)
     return replace(_shards(making, len(asked), cache, progress), name=generator.name)
 
 
