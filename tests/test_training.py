@@ -145,7 +145,7 @@ def test_an_exported_model_generates(run, tmp_path):
         "beat_flow": 2,
         "refined": 2,
         "reader": 2,
-        "judged": 4,
+        "judged": 3,
     }
     assert card.training["steps_done"] == done
     assert card.data["records"] == 5

@@ -49,7 +49,7 @@ _PRIVACY = {
     "leak_control_found": ("control: planted copies that the audit finds at 1 % false alarms, %", 1),
 }
 _FROM_PAIRS = ", statements from a model of pairs, where a pair in fewer than five records counts as two or less"
-_SETTINGS = ("steps", "guidance", "strength")
+_SETTINGS = ("steps", "guidance", "strength", "candidates")
 
 
 def datasheet(dataset: Dataset, hashes: Mapping[str, str]) -> str:

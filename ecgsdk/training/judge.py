@@ -43,6 +43,7 @@ _DROPOUT = 0.5
 _WEIGHT_DECAY = 0.1
 # Of the records that are looked at, the share kept apart to see how well they are told.
 _KEPT_APART = 0.1
+_FEWEST = 2
 
 
 class Verdict(nn.Module):
@@ -114,11 +115,14 @@ def judge_stage(
     judge.to(device)
     beats = drawn_rhythms(config, folder, prepared).to(device)
     rows = torch.nonzero(~readers_half(len(train), device)).flatten()
-    if not len(rows):
-        raise TrainingError("the judged stage needs more records; set judge_steps to 0")
+    if len(rows) < _FEWEST:
+        raise TrainingError(
+            f"the judged stage needs {_FEWEST} records of the reader's other half; set judge_steps to 0"
+        )
     blocks = rows.split(_BATCH)
     looked = _Looked(config.judge_passes * len(rows), train.conditions.shape[1]).to(device)
-    apart = torch.arange(len(looked.condition), device=device) % len(rows) >= (1 - _KEPT_APART) * len(rows)
+    first_apart = min(len(rows) - 1, int((1 - _KEPT_APART) * len(rows)))
+    apart = torch.arange(len(looked.condition), device=device) % len(rows) >= first_apart
     kept_apart, learned = torch.nonzero(apart).flatten(), torch.nonzero(~apart).flatten()
     weights = train.weights[rows].repeat(config.judge_passes)[learned]
     optimizer = torch.optim.AdamW(judge.verdict.parameters(), lr=config.judge_rate, weight_decay=_WEIGHT_DECAY)

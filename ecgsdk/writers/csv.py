@@ -37,6 +37,7 @@ RECORD_COLUMNS = (
     "guidance",
     "strength",
     "accompanied",
+    "candidates",
 )
 """What is said of each record: in records.csv, after the column `file`, or after the leads of a file on its own."""
 

@@ -71,7 +71,12 @@ def _condition_comments(identifier: str, condition: Condition) -> list[str]:
 def _origin_comments(provenance: Provenance | None) -> list[str]:
     if provenance is None:
         return []
-    settings = {"Steps": provenance.steps, "Guidance": provenance.guidance, "Strength": provenance.strength}
+    settings = {
+        "Steps": provenance.steps,
+        "Guidance": provenance.guidance,
+        "Strength": provenance.strength,
+        "Candidates": provenance.candidates,
+    }
     return [
         f"Synthetic ECG: ecgsdk {provenance.version}",
         f"Model: {provenance.model}",
