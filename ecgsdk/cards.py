@@ -15,9 +15,21 @@ if TYPE_CHECKING:
 
     from ecgsdk.conditions import Condition, Span
 
-__all__ = ["CARD_FORMAT", "AnyCard", "Card", "EncoderCard", "SynthesiserCard", "kind_of", "read_card"]
+__all__ = [
+    "CARD_FORMAT",
+    "MOST_CANDIDATES",
+    "AnyCard",
+    "Card",
+    "EncoderCard",
+    "SynthesiserCard",
+    "kind_of",
+    "read_card",
+]
 
 CARD_FORMAT = 1
+
+MOST_CANDIDATES = 16
+"""ECGs at most of which one is chosen."""
 
 _STRONGEST = 100
 
@@ -224,7 +236,7 @@ def _check_generator(values: dict[str, Any]) -> None:
         if values.get(name) is not None:
             _check_numbers(values, {name: 1})
     candidates = values.get("high_quality_candidates", 1)
-    if not isinstance(candidates, int) or candidates < 1:
+    if type(candidates) is not int or not 1 <= candidates <= MOST_CANDIDATES:
         raise ValueError(f"high_quality_candidates is {candidates!r}, no number of ECGs")
     if candidates > 1 and "judge" not in values["graphs"]:
         raise ValueError(f"high_quality_candidates is {candidates!r}, and there is no judge to choose")

@@ -12,6 +12,7 @@ import numpy as np
 from ecgsdk.accompanying import Accompaniment
 from ecgsdk.batch import ECGBatch, Provenance
 from ecgsdk.binding import run_into, run_kept
+from ecgsdk.cards import MOST_CANDIDATES
 from ecgsdk.drawing import RandomStreams, Stream, draw_condition, draw_rr_variation, lots, noise, offsets
 from ecgsdk.encoding import encode_beats, encode_conditions, encode_variation
 from ecgsdk.errors import ConditionError, ModelError, PluginError
@@ -37,13 +38,10 @@ if TYPE_CHECKING:
     from ecgsdk.runtime import DeviceArray, Session
     from ecgsdk.workers import Begun
 
-__all__ = ["MOST_CANDIDATES", "MOST_RECORDS", "Generator", "load_generator"]
+__all__ = ["MOST_RECORDS", "Generator", "load_generator"]
 
 MOST_RECORDS = 10**9
 """Records that one call makes at most."""
-
-MOST_CANDIDATES = 64
-"""Candidates of a record at most."""
 
 
 def load_generator(
@@ -242,8 +240,8 @@ class Generator:
                 distilled flow knows none.
             accompanied: whether a record also carries further statements, drawn as often as they occur with those asked
                 for in the training data; where none is asked for, statements are drawn in the mix of the training data.
-            candidates: ECGs to make for each record, of which one is drawn by how much likelier each is recorded than
-                made.
+            candidates: ECGs to make for each record, up to 16, of which one is drawn by how much likelier each is
+                recorded than made; several with the card's own steps and guidance only.
             batch_size: records made at a time: a matter of memory and speed; default: what the device does best.
 
         Yields:
@@ -277,6 +275,11 @@ class Generator:
         )
         if provenance.candidates and "judge" not in self.card.graphs:
             raise ModelError(f"{self.name} has no judge to choose among candidates; ask for one")
+        if provenance.candidates and (provenance.steps, provenance.guidance) != (self.card.steps, self.card.guidance):
+            raise ConditionError(
+                f"the judge of {self.name} knows its own steps and guidance only; leave --steps and --guidance out, or "
+                "the high quality"
+            )
         if provenance.steps == 1 and provenance.guidance != 1 and "distilled" in self.card.graphs:
             raise ConditionError(
                 f"one step of {self.card.name} knows no guidance; leave --steps out, or take {self.card.most_steps}"

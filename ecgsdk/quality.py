@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from ecgsdk.conditions import check_known
@@ -32,11 +33,12 @@ def quality_options(generator: ECGGenerator, quality: str | None, steps: int | N
         return {"steps": steps}
     check_known("quality", (quality,), QUALITIES)
     if steps is not None:
-        raise ConditionError("a quality stands for a number of steps; ask for one of them")
+        raise ConditionError("a quality and a number of steps cannot both be asked for; ask for one of them")
     if quality == "standard":
         return {"steps": None}
     card: Any = getattr(generator, "card", None)  # a plugin's card may be anything
     most = getattr(card, "high_quality_candidates", None)
     if most is None:
         raise ConditionError(f"{generator.name} is a plugin's generator and has one quality; leave it out")
-    return {"steps": None, "candidates": int(most)} if most > 1 else {"steps": int(card.most_steps)}
+    chooses = most > 1 and "candidates" in signature(generator.generate).parameters  # a plugin may hold our card
+    return {"steps": None, "candidates": int(most)} if chooses else {"steps": int(card.most_steps)}

@@ -118,8 +118,9 @@ def test_no_page_tells_of_the_machine(built, name):
 
 def test_the_datasheet_has_the_cards_figures(built):
     card, text = ecgsdk.find_model("ptbxl-flow").card, words(built / "DATASHEET.md")
-    figure = card.metrics["validation"]["figures"]["membership_auc"]
+    figure = card.metrics["validation_high_quality"]["figures"]["membership_auc"]
     assert f"{figure['value']:.3f} | {figure['floor']:.3f}" in text
+    assert f"Of {card.high_quality_candidates} ECGs that were made for each record the model chose one" in text
     assert all(graph["sha256"] in text for graph in card.graphs.values())
     assert hashlib.sha256((built / "ecg.h5").read_bytes()).hexdigest() in text
     assert card.data["credit"] in text

@@ -116,6 +116,22 @@ def test_of_several_candidates_one_is_chosen_as_a_whole(generator):
     assert generator.provenance(seed=8).candidates is None
 
 
+def test_the_choice_is_the_same_at_any_rate_and_number_of_threads(generator):
+    asked = cohort("afib", "lvh")
+    at_100, _ = made(generator, asked, 4, seed=8, candidates=3)
+    one, _ = made(ecgsdk.load_generator(threads=1), asked, 4, seed=8, candidates=3)
+    assert (quantise(one, 0.001) == quantise(at_100, 0.001)).all()
+    at_500, _ = made(generator, asked, 4, seed=8, candidates=3, sampling_rate=500)
+    for slow, fast in zip(at_100, at_500):
+        assert np.corrcoef(fast[..., ::5].ravel(), slow.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("options", [{"steps": 6}, {"guidance": 2.0}])
+def test_the_judge_knows_the_models_own_steps_and_guidance_only(generator, options):
+    with pytest.raises(ecgsdk.ConditionError, match="the judge of ptbxl-flow knows its own steps and guidance only"):
+        generator.generate(cohort("norm"), 1, candidates=2, **options)
+
+
 def test_what_is_chosen_is_likelier_recorded(generator):
     asked = cohort("afib", "norm", "lvh")
     condition = encode_conditions(made(generator, asked, 48, seed=8)[1], generator.statements)

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+import ecgsdk
 from ecgsdk.conditions import GROUPS, STATEMENTS, Condition
 from ecgsdk.errors import ConditionError, ModelError
 from ecgsdk.models import DEFAULT_MODEL, find_model, list_models
@@ -91,6 +92,8 @@ def test_a_card_that_is_none(copy, content):
         ("latent_seconds", 9.0),
         ("high_quality_candidates", 0),
         ("high_quality_candidates", 2.5),
+        ("high_quality_candidates", True),
+        ("high_quality_candidates", 17),
     ],
 )
 def test_a_card_with_a_wrong_value(copy, name, value):
@@ -98,6 +101,18 @@ def test_a_card_with_a_wrong_value(copy, name, value):
     (copy / "card.json").write_text(json.dumps(card | {name: value}))
     with pytest.raises(ModelError, match=r"card\.json is no model card"):
         find_model(copy)
+
+
+def test_a_card_that_promises_a_choice_without_a_judge(copy):
+    card = json.loads((copy / "card.json").read_text())
+    del card["graphs"]["judge"]
+    (copy / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError, match=r"card\.json is no model card"):
+        find_model(copy)
+    (copy / "card.json").write_text(json.dumps(card | {"high_quality_candidates": 1}))
+    generator = ecgsdk.load_generator(copy)
+    with pytest.raises(ModelError, match="has no judge to choose among candidates"):
+        generator.generate(ecgsdk.Cohort.from_groups(["norm"]), 1, candidates=2)
 
 
 def test_a_folder_here_does_not_hide_an_installed_model(copy, monkeypatch):

@@ -207,6 +207,7 @@ def test_a_run_of_another_kind_is_not_begun_anew(run, tmp_path):
         ("refined", "refiner", "floor.networks", r"refined.pt belongs to other networks; delete it"),
         ("refined", "refiner", "flow.last.bias", r"refined.pt belongs to other networks; delete it"),
         ("refined", "refiner", "matrix", r"judged.pt belongs to other networks; delete it"),
+        ("rhythm", "rhythm", "out.bias", r"judged.pt belongs to other networks; delete it"),
     ],
 )
 def test_what_was_learned_from_other_networks_is_refused(run, tmp_path, stage, part, key, why):
@@ -216,6 +217,31 @@ def test_what_was_learned_from_other_networks_is_refused(run, tmp_path, stage, p
     torch.save(stored, folder / f"{stage}.pt")
     with pytest.raises(TrainingError, match=why):
         export(folder, tmp_path / "tiny", version="0")
+
+
+def test_a_judge_that_was_stopped_is_refused_and_goes_on_to_the_end_of_an_unbroken_one(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    (folder / "judged.pt").unlink()
+    assert not train(folder, stages=["judged"], device="cpu", max_seconds=1e-6)
+    with pytest.raises(TrainingError, match="the judged stage has not come to its end; run it again"):
+        export(folder, tmp_path / "tiny", version="0")
+    while not train(folder, stages=["judged"], device="cpu", max_seconds=1e-6):
+        pass
+    stopped, unbroken = (load_stage(path, "judged")["networks"]["judge"] for path in (folder, run))
+    for name, weights in unbroken.items():
+        assert torch.allclose(stopped[name].float(), weights.float(), atol=1e-6), name
+    (folder / "refined.pt").unlink()
+    card = export(folder, tmp_path / "tiny", version="0")
+    assert not {"refiner", "judge"} & {*card.graphs}
+
+
+def test_a_judge_of_other_networks_does_not_go_on(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    stored = load_stage(folder, "judged")
+    stored["networks"]["judge"]["source"] += 1
+    torch.save(stored, folder / "judged.pt")
+    with pytest.raises(TrainingError, match=r"judged.pt belongs to other networks; delete it"):
+        train(folder, stages=["judged"], device="cpu")
 
 
 def test_averages_are_those_of_the_runs_networks_or_made_again(run, tmp_path):

@@ -146,14 +146,15 @@ def quality_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--quality",
         type=click.Choice(["standard", "high"]),
-        help="standard, the default: one ECG is made for each record; high: several, of which one is chosen.",
+        help="standard, the default: one ECG is made for each record; high: several, of which one is chosen (in models "
+        "that cannot choose: the flow in many evaluations).",
     )(command)
 
 
 def check_quality(quality: str | None, steps: int | None) -> None:
     """A usage error where both are given: one stands for the other."""
     if quality is not None and steps is not None:
-        raise click.UsageError("--quality stands for a number of steps; give one of --quality and --steps")
+        raise click.UsageError("--quality and --steps cannot both be asked for; give one of them")
 
 
 def without_damaged(source: ECGSource, *, quiet: bool) -> ECGSource:

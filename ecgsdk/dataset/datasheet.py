@@ -158,11 +158,21 @@ def _composition(dataset: Dataset) -> list[str]:
         _answer(
             "Is anything missing?",
             f"{f'In {empty:,} records' if empty else 'In no record'} fewer than two beats were found.",
-            "Cells of records.csv are empty where the value is not known. No record was sorted out after it was made.",
+            f"Cells of records.csv are empty where the value is not known. {_chosen(dataset)}",
         ),
         _answer("Are there training and test sets?", *_split_rule(dataset)),
         _answer("Is it about people?", "See Privacy."),
     ]
+
+
+def _chosen(dataset: Dataset) -> str:
+    candidates = dataset.provenance.candidates
+    if candidates is None:
+        return "No record was sorted out after it was made."
+    return (
+        f"Of {candidates} ECGs that were made for each record the model chose one, by chance with weights of how much "
+        "likelier each is recorded than made; none was sorted out by hand."
+    )
 
 
 def _split_rule(dataset: Dataset) -> list[str]:
@@ -269,8 +279,9 @@ def _privacy(dataset: Dataset) -> list[str]:
 
 
 def _figures(dataset: Dataset, labels: Mapping[str, tuple[str, int]]) -> str:
-    """Those figures of the card, as a table; empty where it has none."""
-    measured = dataset.card.metrics.get("validation", {}).get("figures", {})
+    """Those figures of the card that are of ECGs made like the data set's, as a table; empty where it has none."""
+    kept = "validation_high_quality" if dataset.provenance.candidates else "validation"
+    measured = dataset.card.metrics.get(kept, {}).get("figures", {})
     rows = [
         (label, decimal(measured[name]["value"], digits), decimal(measured[name].get("floor"), digits))
         for name, (label, digits) in labels.items()

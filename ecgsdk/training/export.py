@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ from ecgsdk.training.flow import build_flow
 from ecgsdk.training.fusing import fused
 from ecgsdk.training.graphs import BATCHES, check_model_folder, export_graph, graph_facts, write_model_folder
 from ecgsdk.training.histograms import EDGES, histograms
-from ecgsdk.training.judge import Judge
+from ecgsdk.training.judge import Judge, load_judge
 from ecgsdk.training.loop import fingerprint, load_average, load_stage, load_weights
 from ecgsdk.training.networks import TOKEN, Flow, Rhythm
 from ecgsdk.training.noise_floor import NoiseFloor, build_noise_floor
@@ -133,9 +133,9 @@ def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], 
             if (folder / "refined.pt").exists():
                 stored |= {name: load_stage(folder, name) for name in ("beat_flow", "refined")}
                 networks["refiner"] = load_refiner(config, folder)
-            if (folder / "judged.pt").exists():
-                stored |= {name: load_stage(folder, name) for name in ("reader", "judged")}
-                networks["judge"] = _judge(stored["judged"], cast("Refiner", networks["refiner"]), config)
+                if (folder / "judged.pt").exists():
+                    stored |= {name: load_stage(folder, name) for name in ("reader", "judged")}
+                    networks["judge"] = load_judge(config, folder)
             networks["decoder"] = CutDecoder(decoder, cut, floor)
     return {name: network.eval() for name, network in networks.items()}, {n: s["step"] for n, s in stored.items()}
 
@@ -147,15 +147,6 @@ def _noise_floor(stored: dict[str, Any], tuned: nn.Module, config: TrainConfig) 
     if not torch.equal(floor.networks, fingerprint(tuned)):
         raise TrainingError("noise_floor.pt belongs to other tuned networks; delete it and run the stage again")
     return floor
-
-
-def _judge(stored: dict[str, Any], refiner: Refiner, config: TrainConfig) -> Judge:
-    """A run's judge; raises TrainingError where it has learned from other networks' ECGs than the run's."""
-    judge = Judge(config)
-    load_weights(judge, stored["networks"]["judge"], "judged")
-    if not torch.equal(judge.source, fingerprint(refiner)):
-        raise TrainingError("judged.pt belongs to other networks; delete it and run the stage again")
-    return judge
 
 
 def _inputs(network: nn.Module, n: int, config: TrainConfig, tokens: int) -> dict[str, Tensor]:

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
     from ecgsdk.training.config import TrainConfig
     from ecgsdk.training.data import Prepared, TrainingData
+    from ecgsdk.training.networks import Rhythm
 
-__all__ = ["Judge", "Verdict", "judge_stage"]
+__all__ = ["Judge", "Verdict", "judge_source", "judge_stage", "load_judge"]
 
 _BATCH = 128
 _WIDTH = 192
@@ -70,16 +71,19 @@ class Judge(nn.Module):
     """Signals (n, 8, samples) in mV at 100 Hz and conditions (n, width) → logarithm of recorded over made, (n,).
 
     Attributes:
-        source: `fingerprint` of the networks whose ECGs it was learned from.
+        source: `judge_source` of the networks whose ECGs it was learned from.
+        finished: whether it has learned all that it was to.
     """
 
     source: Tensor
+    finished: Tensor
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
         self.reader = build_reader(config)
         self.verdict = Verdict(condition_width(config.statements))
         self.register_buffer("source", torch.zeros(32, dtype=torch.uint8))
+        self.register_buffer("finished", torch.zeros((), dtype=torch.bool))
 
     def forward(self, signals: Tensor, condition: Tensor) -> Tensor:
         return self.verdict(self.reader.features(signals), condition)
@@ -99,6 +103,28 @@ class _Looked(nn.Module):
         self.register_buffer("condition", torch.zeros(records, condition))
 
 
+def load_judge(config: TrainConfig, folder: Path) -> Judge:
+    """A run's judge; raises TrainingError where it has learned from other networks, or not to the end."""
+    judge = Judge(config)
+    load_weights(judge, load_stage(folder, "judged")["networks"]["judge"], "judged")
+    if not torch.equal(judge.source, judge_source(config, folder)):
+        raise TrainingError("judged.pt belongs to other networks; delete it and run the stage again")
+    if not judge.finished:
+        raise TrainingError("the judged stage has not come to its end; run it again")
+    return judge
+
+
+def judge_source(config: TrainConfig, folder: Path) -> Tensor:
+    """The `fingerprint` of all that a run's ECGs are made with, rhythm included."""
+    return fingerprint(nn.ModuleDict({"refiner": load_refiner(config, folder), "rhythm": _rhythm(config, folder)}))
+
+
+def _rhythm(config: TrainConfig, folder: Path) -> Rhythm:
+    rhythm = build_rhythm(config)
+    load_weights(rhythm, load_stage(folder, "rhythm")["networks"]["rhythm"], "rhythm")
+    return rhythm
+
+
 def judge_stage(
     config: TrainConfig, folder: Path, prepared: Prepared, train: TrainingData, device: torch.device
 ) -> Stage:
@@ -106,18 +132,26 @@ def judge_stage(
 
     The records are those that the reader has not learned from, which it may know by heart. Few steps of a small network
     under dropout: with more of them it learns these records by heart itself.
+
+    Raises:
+        TrainingError: too few records, or the run's judge has learned from other networks.
     """
+    source = judge_source(config, folder)
+    if (folder / "judged.pt").exists():
+        known = load_stage(folder, "judged")["networks"].get("judge", {}).get("source")
+        if known is None or not torch.equal(known, source):
+            raise TrainingError("judged.pt belongs to other networks; delete it and run the stage again")
     networks = finished_networks(config, folder).to(device).eval().requires_grad_(False)
     refiner = load_refiner(config, folder).to(device).eval().requires_grad_(False)
     judge = Judge(config)
     judge.reader = load_reader(config, folder)
-    judge.source.copy_(fingerprint(refiner))
+    judge.source.copy_(source)
     judge.to(device)
     beats = drawn_rhythms(config, folder, prepared).to(device)
     rows = torch.nonzero(~readers_half(len(train), device)).flatten()
     if len(rows) < _FEWEST:
         raise TrainingError(
-            f"the judged stage needs {_FEWEST} records of the reader's other half; set judge_steps to 0"
+            f"the judged stage needs {_FEWEST} records of the reader's other half; begin a new run with more"
         )
     blocks = rows.split(_BATCH)
     looked = _Looked(config.judge_passes * len(rows), train.conditions.shape[1]).to(device)
@@ -156,10 +190,13 @@ def judge_stage(
         chosen = learned[torch.multinomial(weights, config.judge_batch, replacement=True)]
         loss, _ = losses(chosen)
         descend(optimizer, judge.verdict.parameters(), loss)
+        judge.finished.fill_(number + 1 == looking + config.judge_steps)
         return {"loss": loss.detach()}
 
     @torch.no_grad()
     def evaluate() -> dict[str, float]:
+        if not looked.recorded[-1].any():  # not all is looked at yet
+            return {}
         judge.verdict.eval()
         loss, told = losses(kept_apart)
         judge.verdict.train()
@@ -177,9 +214,7 @@ def drawn_rhythms(config: TrainConfig, folder: Path, prepared: Prepared) -> Tens
     Returns:
         Seconds, (passes, n, 48), NaN-padded.
     """
-    rhythm = build_rhythm(config)
-    load_weights(rhythm, load_stage(folder, "rhythm")["networks"]["rhythm"], "rhythm")
-    network = DrawnIntervals(rhythm.eval().requires_grad_(False))
+    network = DrawnIntervals(_rhythm(config, folder).eval().requires_grad_(False))
     random = np.random.default_rng(config.seed)
     conditions = prepared.conditions(config.statements) * config.judge_passes
     table = histograms(prepared, config)

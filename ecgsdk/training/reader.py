@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ecgsdk.errors import TrainingError
 from ecgsdk.training.loop import Stage, descend, load_stage, load_weights, mixed_precision
 from ecgsdk.training.losses import low_pass
 from ecgsdk.training.networks import ConvBlock
@@ -92,6 +93,8 @@ def reader_stage(config: TrainConfig, train: TrainingData, validation: TrainingD
     cast("nn.Linear", reader.head[-1]).bias.data.copy_(rates.logit())
     optimizer = torch.optim.AdamW(reader.parameters(), lr=config.reader_rate, weight_decay=_WEIGHT_DECAY)
     weights = train.weights * readers_half(len(train), device)
+    if not weights.any():
+        raise TrainingError("the reader stage needs more records; begin a new run with more")
 
     def step(_: int) -> dict[str, Tensor]:
         rows = torch.multinomial(weights, config.reader_batch, replacement=True)
