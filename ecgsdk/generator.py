@@ -225,8 +225,7 @@ class Generator:
         """ECGs of records `start` to `start + n − 1` of a cohort, in order.
 
         Record i is a function of model, seed, its condition, steps, guidance and candidates alone: not of n, start or
-        batch size.
-        The conditions of the batches, asked for without `accompanied`, give the same ECGs again.
+        batch size. The conditions of the batches, asked for without `accompanied`, give the same ECGs again.
 
         Args:
             cohort: what each record is asked to show.

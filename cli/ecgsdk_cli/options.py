@@ -152,7 +152,7 @@ def quality_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def check_quality(quality: str | None, steps: int | None) -> None:
-    """A usage error where both are given: one stands for the other."""
+    """A usage error where both are given."""
     if quality is not None and steps is not None:
         raise click.UsageError("--quality and --steps cannot both be asked for; give one of them")
 

@@ -27,7 +27,7 @@ from ecgsdk.training.flow import build_flow
 from ecgsdk.training.fusing import fused
 from ecgsdk.training.graphs import BATCHES, check_model_folder, export_graph, graph_facts, write_model_folder
 from ecgsdk.training.histograms import EDGES, histograms
-from ecgsdk.training.judge import Judge, load_judge
+from ecgsdk.training.judge import Judge, judge_source, load_judge
 from ecgsdk.training.loop import fingerprint, load_average, load_stage, load_weights
 from ecgsdk.training.networks import TOKEN, Flow, Rhythm
 from ecgsdk.training.noise_floor import NoiseFloor, build_noise_floor
@@ -132,10 +132,10 @@ def _networks(folder: Path, config: TrainConfig) -> tuple[dict[str, nn.Module], 
                 load_weights(cut, stored["noise_floor"]["networks"]["cut"], "noise_floor")
             if (folder / "refined.pt").exists():
                 stored |= {name: load_stage(folder, name) for name in ("beat_flow", "refined")}
-                networks["refiner"] = load_refiner(config, folder)
+                refiner = networks["refiner"] = load_refiner(config, folder)
                 if (folder / "judged.pt").exists():
                     stored |= {name: load_stage(folder, name) for name in ("reader", "judged")}
-                    networks["judge"] = load_judge(config, folder)
+                    networks["judge"] = load_judge(config, folder, judge_source(refiner, rhythm))
             networks["decoder"] = CutDecoder(decoder, cut, floor)
     return {name: network.eval() for name, network in networks.items()}, {n: s["step"] for n, s in stored.items()}
 

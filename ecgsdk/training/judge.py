@@ -23,10 +23,9 @@ from ecgsdk.training.averages import finished_networks, twins
 from ecgsdk.training.histograms import histograms
 from ecgsdk.training.loop import Stage, descend, fingerprint, load_stage, load_weights
 from ecgsdk.training.reader import FEATURES, build_reader, load_reader, readers_half
-from ecgsdk.training.refiner import load_refiner
+from ecgsdk.training.refiner import beats_to_change, load_refiner
 from ecgsdk.training.rhythm import build_rhythm
 from ecgsdk.training.rhythm_graph import DrawnIntervals
-from ecgsdk.usual_beats import beats_given
 from ecgsdk.validation.scores import auroc
 
 if TYPE_CHECKING:
@@ -35,8 +34,9 @@ if TYPE_CHECKING:
     from ecgsdk.training.config import TrainConfig
     from ecgsdk.training.data import Prepared, TrainingData
     from ecgsdk.training.networks import Rhythm
+    from ecgsdk.training.refiner import Refiner
 
-__all__ = ["Judge", "Verdict", "judge_source", "judge_stage", "load_judge"]
+__all__ = ["Judge", "judge_source", "judge_stage", "load_judge"]
 
 _BATCH = 128
 _WIDTH = 192
@@ -103,20 +103,24 @@ class _Looked(nn.Module):
         self.register_buffer("condition", torch.zeros(records, condition))
 
 
-def load_judge(config: TrainConfig, folder: Path) -> Judge:
+def load_judge(config: TrainConfig, folder: Path, source: Tensor) -> Judge:
     """A run's judge; raises TrainingError where it has learned from other networks, or not to the end."""
     judge = Judge(config)
     load_weights(judge, load_stage(folder, "judged")["networks"]["judge"], "judged")
-    if not torch.equal(judge.source, judge_source(config, folder)):
-        raise TrainingError("judged.pt belongs to other networks; delete it and run the stage again")
+    _check_source(judge.source, source)
     if not judge.finished:
         raise TrainingError("the judged stage has not come to its end; run it again")
     return judge
 
 
-def judge_source(config: TrainConfig, folder: Path) -> Tensor:
-    """The `fingerprint` of all that a run's ECGs are made with, rhythm included."""
-    return fingerprint(nn.ModuleDict({"refiner": load_refiner(config, folder), "rhythm": _rhythm(config, folder)}))
+def judge_source(refiner: Refiner, rhythm: Rhythm) -> Tensor:
+    """The `fingerprint` of all that ECGs are made with: a refiner holds that of the networks before it."""
+    return fingerprint(nn.ModuleDict({"refiner": refiner, "rhythm": rhythm}))
+
+
+def _check_source(known: Tensor | None, source: Tensor) -> None:
+    if known is None or not torch.equal(known, source):
+        raise TrainingError("judged.pt belongs to other networks; delete it and run the stage again")
 
 
 def _rhythm(config: TrainConfig, folder: Path) -> Rhythm:
@@ -136,18 +140,17 @@ def judge_stage(
     Raises:
         TrainingError: too few records, or the run's judge has learned from other networks.
     """
-    source = judge_source(config, folder)
+    refiner, rhythm = load_refiner(config, folder), _rhythm(config, folder)
+    source = judge_source(refiner, rhythm)
     if (folder / "judged.pt").exists():
-        known = load_stage(folder, "judged")["networks"].get("judge", {}).get("source")
-        if known is None or not torch.equal(known, source):
-            raise TrainingError("judged.pt belongs to other networks; delete it and run the stage again")
+        _check_source(load_stage(folder, "judged")["networks"].get("judge", {}).get("source"), source)
     networks = finished_networks(config, folder).to(device).eval().requires_grad_(False)
-    refiner = load_refiner(config, folder).to(device).eval().requires_grad_(False)
+    refiner.to(device).eval().requires_grad_(False)
     judge = Judge(config)
     judge.reader = load_reader(config, folder)
     judge.source.copy_(source)
     judge.to(device)
-    beats = drawn_rhythms(config, folder, prepared).to(device)
+    beats = drawn_rhythms(config, rhythm, prepared).to(device)
     rows = torch.nonzero(~readers_half(len(train), device)).flatten()
     if len(rows) < _FEWEST:
         raise TrainingError(
@@ -168,8 +171,7 @@ def judge_stage(
         chosen = blocks[block]
         condition = train.conditions[chosen]
         signals, times = twins(networks, config, train, chosen, beats[done][chosen])
-        given = beats_given(times.cpu().numpy(), condition.cpu().numpy(), config.statements, config.samples)
-        made = refiner(signals, *(torch.from_numpy(array).to(device) for array in given), condition)
+        made = refiner(signals, *beats_to_change(times, condition, config), condition)
         first = done * len(rows) + block * _BATCH
         places = slice(first, first + len(chosen))
         recorded = jittered(train.millivolts(chosen), config)
@@ -208,13 +210,13 @@ def judge_stage(
     return Stage("judged", config, parts, {"main": optimizer}, looking + config.judge_steps, step, evaluate, 200)
 
 
-def drawn_rhythms(config: TrainConfig, folder: Path, prepared: Prepared) -> Tensor:
+def drawn_rhythms(config: TrainConfig, rhythm: Rhythm, prepared: Prepared) -> Tensor:
     """Beats as the generator draws them for the conditions of all training records, pass by pass.
 
     Returns:
         Seconds, (passes, n, 48), NaN-padded.
     """
-    network = DrawnIntervals(_rhythm(config, folder).eval().requires_grad_(False))
+    network = DrawnIntervals(rhythm.eval().requires_grad_(False))
     random = np.random.default_rng(config.seed)
     conditions = prepared.conditions(config.statements) * config.judge_passes
     table = histograms(prepared, config)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ecgsdk.training.config import TrainConfig
     from ecgsdk.training.data import TrainingData
 
-__all__ = ["Refiner", "build_refiner", "load_refiner", "refiner_stage"]
+__all__ = ["Refiner", "beats_to_change", "build_refiner", "load_refiner", "refiner_stage"]
 
 _BATCH = 128
 # Of each record's share in what is to be expected of a condition, and of averaged beats.
@@ -137,6 +137,13 @@ def load_refiner(config: TrainConfig, folder: Path) -> Refiner:
     return refiner
 
 
+def beats_to_change(times: Tensor, condition: Tensor, config: TrainConfig) -> tuple[Tensor, Tensor]:
+    """A refiner's `trains` and `taper` for beats in seconds, (n, beats), and conditions, (n, width)."""
+    given = beats_given(times.cpu().numpy(), condition.cpu().numpy(), config.statements, config.samples)
+    trains, taper = (torch.from_numpy(array).to(condition.device) for array in given)
+    return trains, taper
+
+
 def refiner_stage(config: TrainConfig, folder: Path, train: TrainingData, device: torch.device) -> Stage:
     """The refiner from averaged beats behind their flow, and levels behind it from what is made with it.
 
@@ -162,9 +169,8 @@ def refiner_stage(config: TrainConfig, folder: Path, train: TrainingData, device
         rows = torch.randint(len(train), (_BATCH,), device=device)
         condition = train.conditions[rows]
         signals, times = twins(networks, config, train, rows)
-        given = beats_given(times.cpu().numpy(), condition.cpu().numpy(), config.statements, config.samples)
-        trains, taper = (torch.from_numpy(array).to(device) for array in given)
-        changed, records = refiner.changed(signals, trains, taper, condition), train.millivolts(rows)
+        changed = refiner.changed(signals, *beats_to_change(times, condition, config), condition)
+        records = train.millivolts(rows)
         made.observe(floor.levels(changed))
         recorded.observe(floor.levels(records))
         slow.made[number], slow.recorded[number] = (refiner.wander.levels(x) for x in (changed, records))
