@@ -22,7 +22,7 @@ from ecgsdk.models import find_model
 from ecgsdk.rhythm import MOST_BEATS, draw_beats, open_rhythm
 from ecgsdk.runtime import open_session, session_device
 from ecgsdk.upsampling import Upsampling
-from ecgsdk.usual_beats import beats_given
+from ecgsdk.usual_beats import TRAINS, beats_given
 from ecgsdk.workers import Workers, in_parts, in_turn
 
 if TYPE_CHECKING:
@@ -165,10 +165,20 @@ class Generator:
 
     @cached_property
     def _refiner(self) -> Session | None:
-        """Changes averaged beats, in models that have one."""
+        """Changes beats, levels and baselines, in models that have one.
+
+        Raises:
+            ModelError: it takes other inputs than `beats_given` gives, as earlier exports did.
+        """
         if "refiner" not in self.card.graphs:
             return None
-        return open_session(self.model.graph("refiner"), device=self._asked_device)
+        session = open_session(self.model.graph("refiner"), device=self._asked_device)
+        shapes = {given.name: given.shape for given in session.get_inputs()}
+        if "trains" not in shapes or shapes["trains"][1] != TRAINS:
+            raise ModelError(
+                f"{self.model.folder}: the refiner is of another version of ecgsdk; train and export it again"
+            )
+        return session
 
     @cached_property
     def _judge(self) -> Session:

@@ -11,7 +11,17 @@ from ecgsdk.encoding import statement_columns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["AFTER", "BEFORE", "EARLY", "VENTRICULAR", "beat_taper", "beats_given", "impulse_trains", "usual_beats"]
+__all__ = [
+    "AFTER",
+    "BEFORE",
+    "EARLY",
+    "TRAINS",
+    "VENTRICULAR",
+    "beat_taper",
+    "beats_given",
+    "impulse_trains",
+    "usual_beats",
+]
 
 EARLY = 0.85
 """Share of the median RR interval below which a beat comes early."""
@@ -24,6 +34,9 @@ BEFORE = 40
 
 AFTER = 48
 """The same from its R peak on."""
+
+TRAINS = 4
+"""Trains of impulses that a refiner is given of each record."""
 
 _RATE = 100
 _REACH = 8
@@ -40,24 +53,28 @@ def usual_beats(beats: np.ndarray) -> np.ndarray:
     return usual
 
 
-def impulse_trains(averaged: np.ndarray, changed: np.ndarray, samples: int) -> np.ndarray:
+def impulse_trains(beats: np.ndarray, usual: np.ndarray, changed: np.ndarray, samples: int) -> np.ndarray:
     """Impulses of 16 samples, a sinc under a Hann window, at beats between samples at 100 Hz.
 
     Args:
-        averaged: usual ones, seconds, shape (n, beats), NaN where there is none.
+        beats: seconds, shape (n, beats), NaN where there is none.
+        usual: those that are averaged, likewise.
         changed: those that the averaged beat stands for, likewise.
         samples: of the records.
 
     Returns:
-        Float32, shape (n, 2, samples). First impulses at averaged beats that lie whole in the record, over their
-        number: what a record's averaged beat is correlated out with. Then impulses at those to be changed, to lay a
-        beat out with. Both are empty for a record of fewer than three whole ones.
+        Float32, shape (n, 4, samples). First impulses at usual beats that lie whole in the record, over their number:
+        what a record's averaged beat is correlated out with. Then impulses to lay a beat out with: at those to be
+        changed, at usual ones, and at all others. All are empty for a record of fewer than three whole usual ones.
     """
-    whole = _whole(averaged, samples)
+    whole = _whole(usual, samples)
     number = whole.sum(axis=1)
-    trains = np.empty((len(averaged), 2, samples), dtype=np.float32)
-    for train, beats, chosen in ((0, averaged, whole), (1, changed, ~np.isnan(changed))):
-        trains[:, train] = _impulses(beats, chosen & (number >= _FEWEST)[:, None], samples)
+    trains = np.empty((len(usual), TRAINS, samples), dtype=np.float32)
+    there, others = ~np.isnan(usual), ~np.isnan(beats) & np.isnan(usual)
+    for train, (times, chosen) in enumerate(
+        ((usual, whole), (changed, ~np.isnan(changed)), (usual, there), (beats, others))
+    ):
+        trains[:, train] = _impulses(times, chosen & (number >= _FEWEST)[:, None], samples)
     trains[:, 0] /= np.maximum(number, 1)[:, None]
     return trains
 
@@ -80,7 +97,8 @@ def beats_given(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A refiner's inputs: `impulse_trains` and `beat_taper`.
 
-    Early beats are changed like the others but where ventricular ones are asked for.
+    Early beats are changed like the others but where ventricular ones are asked for; how far they are from the average
+    stays as it is.
 
     Args:
         beats: seconds, shape (n, beats), NaN where there is none.
@@ -90,7 +108,7 @@ def beats_given(
     """
     usual = usual_beats(beats)
     apart = condition[:, statement_columns(statements, VENTRICULAR)].any(axis=1, keepdims=True)
-    return impulse_trains(usual, np.where(apart, usual, beats), samples), beat_taper(usual)
+    return impulse_trains(beats, usual, np.where(apart, usual, beats), samples), beat_taper(usual)
 
 
 def _whole(beats: np.ndarray, samples: int) -> np.ndarray:

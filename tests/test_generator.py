@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -208,6 +209,18 @@ def test_a_failing_share_stops_the_ones_behind_it(monkeypatch):
         list(one.generate(cohort("norm"), 800, batch_size=800))
     one._workers._threads._executor().shutdown()
     assert len(begun) < 50
+
+
+@pytest.mark.parametrize("shapes", [{"trains": ["records", 2, 1000]}, {"signals": ["records", 8, 1000]}])
+def test_a_refiner_that_takes_other_inputs_is_refused(monkeypatch, shapes):
+    class Earlier:
+        def get_inputs(self):
+            return [SimpleNamespace(name=name, shape=shape) for name, shape in shapes.items()]
+
+    one = ecgsdk.load_generator(device="cpu")
+    monkeypatch.setattr("ecgsdk.generator.open_session", lambda graph, device: Earlier())
+    with pytest.raises(ecgsdk.ModelError, match="the refiner is of another version of ecgsdk; train and export it"):
+        one.generate(ecgsdk.Cohort.of(ecgsdk.Condition(("NORM",))), 1)
 
 
 def test_two_iterators_at_once_do_not_disturb_each_other(generator):

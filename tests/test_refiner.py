@@ -29,12 +29,14 @@ def test_early_beats_are_not_usual_ones():
 
 
 def test_impulses_hold_the_times_between_samples():
-    mean, every = impulse_trains(padded(TIMES), padded(TIMES), 1000)[0]
+    mean, every, usual, others = impulse_trains(padded(TIMES), padded(TIMES), padded(TIMES), 1000)[0]
+    assert np.array_equal(every, usual)
+    assert not others.any()
     assert mean.sum() == pytest.approx(1, abs=0.01)
     assert every.sum() == pytest.approx(len(TIMES), abs=0.1)
     around = every[80:103]
     assert (around * np.arange(80, 103)).sum() / around.sum() == pytest.approx(91.37, abs=0.05)
-    assert not impulse_trains(padded(TIMES[:2]), padded(TIMES[:2]), 1000).any()
+    assert not impulse_trains(*[padded(TIMES[:2])] * 3, 1000).any()
 
 
 def test_early_beats_are_changed_like_the_others_but_in_ventricular_ectopy():
@@ -42,18 +44,18 @@ def test_early_beats_are_changed_like_the_others_but_in_ventricular_ectopy():
     condition[1, 2] = condition[2, 1] = 1
     trains, _ = beats_given(padded(TIMES, TIMES, TIMES), condition, ("AFIB", "PVC"), 1000)
     early = trains[:, :, 295:306].any(axis=2)
-    assert early.tolist() == [[False, True], [False, False], [False, True]]
+    assert early.tolist() == [[False, True, False, True], [False, False, False, True], [False, True, False, True]]
 
 
 def test_an_averaged_beat_is_the_mean_of_a_records_beats(ptbxl_folder):
     torch = pytest.importorskip("torch")
-    from ecgsdk.training.averages import averaged
     from ecgsdk.training.critics import beat_windows
+    from ecgsdk.training.impulses import correlated
 
     signals = to_eight(next(read_ptbxl(ptbxl_folder).batches()).signals)
     beats = usual_beats(padded(*[list(times) for times in detect_beats(signals, 100.0)]))
-    trains = torch.from_numpy(impulse_trains(beats, beats, signals.shape[2]))
-    found = averaged(torch.from_numpy(signals), trains[:, 0])
+    trains = torch.from_numpy(impulse_trains(beats, beats, beats, signals.shape[2]))
+    found = correlated(torch.from_numpy(signals), trains[:, 0])
     inside = torch.from_numpy(np.where((beats > 0.48) & (beats <= 9.44), beats, np.nan))
     windows, whole = beat_windows(torch.from_numpy(signals), inside)
     mean = (windows * whole[:, :, None, None]).sum(1) / whole.sum(1)[:, None, None]
@@ -74,14 +76,14 @@ def test_a_beat_has_its_share_of_the_interval():
 @pytest.mark.torch
 def test_a_change_is_added_at_usual_beats_alone():
     torch = pytest.importorskip("torch")
-    from ecgsdk.training.averages import averaged
     from ecgsdk.training.beat_flow import BeatFlow
+    from ecgsdk.training.impulses import correlated
     from ecgsdk.training.refiner import Refiner
 
     torch.manual_seed(0)
     refiner, condition = Refiner(BeatFlow(2, 8), 9, 1000), torch.ones(2, 9)
     wave = 0.1 * torch.sin(torch.arange(LENGTH) / 9)
-    refiner.expected_recorded[-1] = wave.repeat(8)
+    refiner.mapping.expected_recorded[-1] = wave.repeat(8)
     signals = torch.randn(2, 8, 1000)
     trains, taper = map(torch.from_numpy, beats_given(padded(TIMES, [1.0]), condition.numpy(), ("PVC", "MI"), 1000))
     made = refiner.changed(signals, trains, taper, condition)
@@ -90,7 +92,7 @@ def test_a_change_is_added_at_usual_beats_alone():
     assert moved[:, 330:350].abs().max() == 0  # an early beat at 3.0 s, behind a usual one at 2.51 s
     at = 410  # a usual one on a sample
     assert torch.allclose(moved[:, at - 20 : at + 30], wave[BEFORE - 20 : BEFORE + 30].expand(8, -1), atol=3e-3)
-    before, after = (averaged(x, trains[:, 0])[0, :, 20:60] for x in (signals, made))
+    before, after = (correlated(x, trains[:, 0])[0, :, 20:60] for x in (signals, made))
     assert torch.allclose((after - before).diff(dim=1), wave[20:60].diff().expand(8, -1), atol=3e-3)
 
 
@@ -101,7 +103,7 @@ def test_where_changes_of_two_beats_meet_each_has_its_share():
     from ecgsdk.training.refiner import Refiner
 
     refiner, condition = Refiner(BeatFlow(2, 8), 9, 1000), torch.zeros(1, 9)
-    refiner.expected_recorded[-1] = 0.1
+    refiner.mapping.expected_recorded[-1] = 0.1
     trains, taper = map(torch.from_numpy, beats_given(padded(TIMES), condition.numpy(), ("PVC", "MI"), 1000))
     moved = refiner.changed(torch.zeros(1, 8, 1000), trains, taper, condition)
     assert moved[0, 0, 80:900].max() < 0.105
@@ -121,35 +123,115 @@ def test_unusual_conditions_get_what_is_to_be_expected_alone():
     assert refiner.unusual.tolist() == [0, 1, 0, 0, 0, 0, 0, 0, 0]
     with torch.no_grad():
         refiner.flow.basis[0, 0] = refiner.flow.last.bias[0] = 1
-        refiner.matrix.mul_(2)
-        refiner.expected_recorded[-1] = 0.5
+        refiner.mapping.axes[:300, :300] = torch.eye(300)
+        refiner.mapping.stretch[:300] = 1
+        refiner.mapping.expected_recorded[-1] = 0.5
         beats, condition = torch.randn(2, 8 * LENGTH), torch.zeros(2, 9)
         condition[0, 1] = condition[1, 2] = 1
         moved = refiner.moved(beats, condition)
     assert torch.allclose(moved[0], beats[0] + 0.5)
     flowed = beats[1] + torch.eye(8 * LENGTH)[0]
-    assert torch.allclose(moved[1], 2 * flowed + 0.5, atol=1e-5)
+    assert torch.allclose(moved[1, :300], 2 * flowed[:300] + 0.5, atol=1e-5)
+    assert torch.allclose(moved[1, 300:], flowed[300:] + 0.5, atol=1e-5)
 
 
 @pytest.mark.torch
-def test_averaged_beats_get_the_expectations_and_the_covariance_of_recorded_ones():
+def test_what_is_made_gets_the_expectations_and_the_covariance_of_what_is_recorded():
+    torch = pytest.importorskip("torch")
+    from ecgsdk.training.transport import ConditionalTransport
+
+    torch.manual_seed(1)
+    condition = (torch.rand(6000, 9) > 0.5).float()
+    mixing = torch.randn(2, 60, 60) / 60**0.5
+    made, recorded = (torch.randn(6000, 60) @ m + condition @ torch.randn(9, 60) for m in mixing)
+
+    def apart(values):
+        known = torch.cat([condition, torch.ones(6000, 1)], dim=1)
+        rest = values - known @ torch.linalg.lstsq(known, values).solution
+        return rest.T @ rest / len(rest)
+
+    missing = {}
+    for rank in (60, 20, 1):
+        mapping = ConditionalTransport(9, 60, rank)
+        assert torch.equal(mapping(made, condition), made)
+        mapping.learn(made, recorded, condition, 1e-6)
+        mapped = mapping(made, condition)
+        for chosen in (condition[:, 0] == 1, condition[:, 0] == 0):
+            assert torch.allclose(mapped[chosen].mean(0), recorded[chosen].mean(0), atol=0.02)
+        missing[rank] = float((apart(mapped) - apart(recorded)).norm() / apart(recorded).norm())
+    assert missing[60] < 0.01 < missing[20] < missing[1]
+
+
+@pytest.mark.torch
+def test_axes_are_taken_from_usual_conditions():
     torch = pytest.importorskip("torch")
     from ecgsdk.training.beat_flow import BeatFlow
     from ecgsdk.training.refiner import Refiner
 
-    torch.manual_seed(1)
-    condition = (torch.rand(6000, 9) > 0.5).float()
-    mixing = 0.1 * torch.randn(2, 8 * LENGTH, 8 * LENGTH) / LENGTH**0.5
-    made, recorded = (torch.randn(6000, 8 * LENGTH) @ m + 0.1 * (condition @ torch.randn(9, 704)) for m in mixing)
-    refiner = Refiner(BeatFlow(2, 8), 9, 1000)
+    torch.manual_seed(5)
+    refiner, condition = Refiner(BeatFlow(2, 8), 9, 1000).requires_grad_(False), torch.zeros(3000, 9)
+    refiner.unusual[1] = 1
+    condition[:1500, 1] = 1
+    made = 0.1 * torch.randn(3000, 8 * LENGTH)
+    recorded = made.clone()
+    recorded[:1500, :9] *= 3
+    recorded[1500:, 9:18] *= 2
     refiner.learn(made, recorded, condition)
     mapped = refiner.moved(made, condition)
-    for chosen in (condition[:, 0] == 1, condition[:, 0] == 0):
-        assert torch.allclose(mapped[chosen].mean(0), recorded[chosen].mean(0), atol=5e-3)
-    known = torch.cat([condition, torch.ones(6000, 1)], dim=1)
-    apart = [x - known @ torch.linalg.lstsq(known, x).solution for x in (mapped, recorded)]
-    ours, theirs = (x.T @ x / len(x) for x in apart)
-    assert (ours - theirs).norm() < 0.05 * theirs.norm()
+    assert mapped[1500:, 9:18].std() == pytest.approx(0.2, abs=0.01)
+    assert torch.allclose(mapped[:1500], made[:1500], atol=0.02)
+
+
+@pytest.mark.torch
+def test_beats_become_as_like_each_other_as_recorded_ones_and_p_waves_as_strong():
+    torch = pytest.importorskip("torch")
+    from ecgsdk.training.beat_flow import BeatFlow
+    from ecgsdk.training.refiner import Refiner
+    from ecgsdk.training.scatter import averages, scatter_levels
+
+    random, rows = np.random.default_rng(6), np.arange(400)
+    shape = np.exp(-((np.arange(-30, 31) / 3) ** 2))
+    condition = torch.zeros(400, 9)
+    condition[::2, 2] = 1
+    absent = (condition[:, 2] == 1).numpy()[:, None, None]
+
+    def records(spread: float, p_mv: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
+        """Beats of a P wave and a QRS complex, whose sizes vary, and their times; the early one is half as large."""
+        signals = 0.004 * random.standard_normal((400, 8, 1000))
+        times = np.array(TIMES) + 0.02 * random.random((400, 1))
+        for beat, early in zip(times.T, np.array(TIMES) == 3.0):
+            for after, size in ((0.0, 1.0), (-0.16, p_mv)):
+                places = np.rint(100 * (beat + after)).astype(int)[:, None] + np.arange(-30, 31)
+                sizes = size * (0.5 if early else 1.0) * (1 + spread * random.standard_normal((400, 8, 1)))
+                for lead in range(8):
+                    np.add.at(signals[:, lead], (rows[:, None], places), (sizes * shape)[:, lead])
+        return torch.from_numpy(signals.astype(np.float32)), np.pad(times, [(0, 0), (0, 37)], constant_values=np.nan)
+
+    refiner = Refiner(BeatFlow(2, 8), 9, 1000).requires_grad_(False)
+
+    def seen(signals: torch.Tensor, times: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        usual = usual_beats(times)
+        train = torch.from_numpy(impulse_trains(times, usual, usual, 1000)[:, 0])
+        beats, mean, power = averages(signals, refiner.scatter.waves(signals), train)
+        return scatter_levels(mean, power), beats
+
+    made, times = records(0.3, np.full((400, 1, 1), 0.15))
+    recorded = records(0.1, np.where(absent, 0.02, 0.15))
+    trains, taper = map(torch.from_numpy, beats_given(times, condition.numpy(), ("PVC", "MI"), 1000))
+    assert torch.allclose(refiner.changed(made, trains, taper, condition), made, atol=1e-6)
+    refiner.scatter.learn(seen(made, times), seen(*recorded), condition)
+    changed = refiner.changed(made, trains, taper, condition)
+    wanted, before, after = (seen(x, t)[0].mean((0, 1)) for x, t in (recorded, (made, times), (changed, times)))
+    waves = [5, 6, *range(8, 12)]
+    assert ((before - wanted)[waves] > 1).all()
+    assert ((after - wanted)[waves].abs() < 0.4 * (before - wanted)[waves]).all()
+    p_waves = [(x[..., 24] - x[..., 16]).mean(1) for x in (seen(made, times)[1], seen(changed, times)[1])]
+    left = (p_waves[1] / p_waves[0]).numpy()
+    assert np.median(left[absent[:, 0, 0]]) < 0.5
+    assert np.median(left[~absent[:, 0, 0]]) == pytest.approx(1, abs=0.1)
+    assert (seen(changed, times)[1] - seen(made, times)[1])[:, :, BEFORE - 4 : BEFORE + 6].abs().max() < 0.03
+    moved = (changed - made)[:, :, 250 + 36 : 330].abs()  # an early beat at 3.0 s with all of its P wave
+    assert moved[~absent[:, 0, 0]].max() < 0.03
 
 
 @pytest.mark.torch
@@ -167,7 +249,9 @@ def test_beats_flow_by_statements_towards_recorded_ones(tmp_path):
     torch.manual_seed(2)
     made = 0.1 * torch.randn(3, 600, 8, LENGTH)
     recorded = 0.1 * torch.randn(600, 8, LENGTH) + 0.1 * Records.conditions[:, 1, None, None]
-    beats = AveragedBeats(recorded, made, torch.ones(600, dtype=torch.bool), torch.zeros(32, dtype=torch.uint8))
+    scatter = torch.zeros(3, 600, 8, 22)
+    enough, source = torch.ones(600, dtype=torch.bool), torch.zeros(32, dtype=torch.uint8)
+    beats = AveragedBeats(recorded, scatter[0], made, scatter, enough, source)
     np.savez(averages_file(tmp_path), **{name: values.numpy() for name, values in beats._asdict().items()})
     config = TrainConfig(
         statements=("PVC", "MI"), beat_flow_width=64, beat_flow_steps=300, beat_flow_batch=64, beat_flow_rate=1e-2

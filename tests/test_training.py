@@ -206,7 +206,8 @@ def test_a_run_of_another_kind_is_not_begun_anew(run, tmp_path):
         ("beat_flow", "average", "average.source", r"beat_flow.pt belongs to other networks; delete it"),
         ("refined", "refiner", "floor.networks", r"refined.pt belongs to other networks; delete it"),
         ("refined", "refiner", "flow.last.bias", r"refined.pt belongs to other networks; delete it"),
-        ("refined", "refiner", "matrix", r"judged.pt belongs to other networks; delete it"),
+        ("refined", "refiner", "mapping.stretch", r"judged.pt belongs to other networks; delete it"),
+        ("refined", "refiner", "scatter.mapping.stretch", r"judged.pt belongs to other networks; delete it"),
         ("rhythm", "rhythm", "out.bias", r"judged.pt belongs to other networks; delete it"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Averaged beats of training records and of their twins: what is the same in all usual beats of a record."""
+"""Averaged beats of training records and of their twins, and how far beats are from them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ecgsdk.errors import TrainingError
 from ecgsdk.training.critics import beat_windows
 from ecgsdk.training.cut import Cut
 from ecgsdk.training.loop import fingerprint, load_average, load_stage, load_weights
 from ecgsdk.training.noise_floor import NoiseFloor, build_noise_floor
+from ecgsdk.training.scatter import Scatter, averages, scatter_levels
 from ecgsdk.training.tuned import build_tuned, decoded, last_tuned
-from ecgsdk.usual_beats import AFTER, BEFORE, impulse_trains, usual_beats
+from ecgsdk.usual_beats import impulse_trains, usual_beats
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,23 +25,15 @@ if TYPE_CHECKING:
     from ecgsdk.training.data import TrainingData
 
 __all__ = [
-    "LENGTH",
     "AveragedBeats",
-    "averaged",
     "finished_networks",
-    "laid_out",
     "load_averages",
     "prepare_averages",
     "twins",
 ]
 
-LENGTH = BEFORE + AFTER
-"""Samples of an averaged beat."""
-
 _RATE = 100
 _BATCH = 128
-# Samples by which impulses are moved at a time.
-_STEP = 8
 # How many twins each record has: their conditions are the same, their noise is not.
 _TWINS = 3
 _QRS = slice(20, 38)
@@ -49,17 +41,20 @@ _FARTHEST_S = 0.02
 
 
 class AveragedBeats(NamedTuple):
-    """Averaged beats of training records and of their twins.
+    """Averaged beats of training records and of their twins, and `scatter_levels` around them.
 
     Attributes:
         recorded: with R peaks aligned, (n, 8, 88) in mV without their means.
-        made: at the beats that were asked for, of three twins of each record, (3, n, 8, 88), likewise.
+        scatter: of the same beats, (n, 8, 22).
+        made, made_scatter: at the beats that were asked for, of three twins of each record, (3, n, …), likewise.
         enough: which records have three whole usual beats or more on all sides, (n,).
         source: `fingerprint` of the networks that made the twins.
     """
 
     recorded: Tensor
+    scatter: Tensor
     made: Tensor
+    made_scatter: Tensor
     enough: Tensor
     source: Tensor
 
@@ -92,31 +87,37 @@ def prepare_averages(
     if path.exists() and torch.equal(load_averages(folder).source, source):
         return
     networks.to(device).eval().requires_grad_(False)
-    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    scatter = Scatter(train.conditions.shape[1]).to(device)
+    parts: list[tuple[Tensor, ...]] = []
     torch.manual_seed(config.seed)
     with torch.no_grad():
         for first in tqdm(range(0, len(train), _BATCH), desc="averages", disable=quiet):
             rows = torch.arange(first, min(first + _BATCH, len(train)), device=device)
             recorded, detected = train.millivolts(rows), usual_beats(train.times[rows].cpu().numpy())
-            pairs = [_averages(recorded, _aligned(recorded, torch.from_numpy(detected).to(device)))]
+            seen = [_averages(recorded, scatter, _aligned(recorded, torch.from_numpy(detected).to(device)))]
             for _ in range(_TWINS):
                 signals, times = twins(networks, config, train, rows)
-                pairs.append(_averages(signals, torch.from_numpy(usual_beats(times.cpu().numpy()))))
-            beats, enough = zip(*pairs)
-            parts.append((beats[0], torch.stack(beats[1:]), torch.stack(enough).all(dim=0)))
-    real, made, whole = zip(*parts)
-    merged = AveragedBeats(torch.cat(real), torch.cat(made, dim=1), torch.cat(whole), source)
+                seen.append(_averages(signals, scatter, torch.from_numpy(usual_beats(times.cpu().numpy()))))
+            beats, levels, enough = map(torch.stack, zip(*seen))
+            parts.append((beats[0], levels[0], beats[1:], levels[1:], enough.all(dim=0)))
+    real, real_levels, made, made_levels, whole = zip(*parts)
+    merged = AveragedBeats(
+        *(torch.cat(real), torch.cat(real_levels)),
+        *(torch.cat(made, dim=1), torch.cat(made_levels, dim=1)),
+        *(torch.cat(whole), source),
+    )
     part = path.with_name(f"{path.name}.part")
     with part.open("wb") as file:
         np.savez(file, **{name: values.numpy() for name, values in merged._asdict().items()})
     part.replace(path)
 
 
-def _averages(signals: Tensor, beats: Tensor) -> tuple[Tensor, Tensor]:
-    """Averaged beats on the CPU, (n, 8, 88), and which records have enough beats for them, (n,)."""
+def _averages(signals: Tensor, scatter: Scatter, beats: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """On the CPU averaged beats, (n, 8, 88), `scatter_levels`, and which records have enough beats for them, (n,)."""
     times = beats.cpu().numpy()
-    train = torch.from_numpy(impulse_trains(times, times, int(signals.shape[-1]))[:, 0])
-    return averaged(signals, train.to(signals.device)).cpu(), train.any(dim=1)
+    train = torch.from_numpy(impulse_trains(times, times, times, int(signals.shape[-1]))[:, 0]).to(signals.device)
+    averaged, mean, power = averages(signals, scatter.waves(signals), train)
+    return averaged.cpu(), scatter_levels(mean, power).cpu(), train.any(dim=1).cpu()
 
 
 def load_averages(folder: Path) -> AveragedBeats:
@@ -124,11 +125,10 @@ def load_averages(folder: Path) -> AveragedBeats:
     path = averages_file(folder)
     try:
         with np.load(path, allow_pickle=False) as stored:
-            beats = AveragedBeats(*(torch.from_numpy(stored[name]) for name in AveragedBeats._fields))
-        if beats.made.ndim != 4:
-            raise ValueError("written by an earlier version")
-        return beats
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            return AveragedBeats(*(torch.from_numpy(stored[name]) for name in AveragedBeats._fields))
+    except KeyError:
+        raise TrainingError(f"{path} is of an earlier version; delete it and run the stage again") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise TrainingError(f"{path} is missing or damaged ({error}); delete it and run the stage again") from None
 
 
@@ -142,49 +142,6 @@ def finished_networks(config: TrainConfig, folder: Path) -> nn.ModuleDict:
     load_weights(networks["floor"], stored["floor"], "noise_floor")
     load_weights(networks["ends"], stored["cut"], "noise_floor")
     return networks
-
-
-def averaged(signals: Tensor, train: Tensor) -> Tensor:
-    """The averaged beat of each record, (n, 8, 88) in mV without its mean.
-
-    Args:
-        signals: (n, 8, samples) in mV.
-        train: impulses at its beats over their number, (n, samples).
-    """
-    samples = int(signals.shape[2])  # a fixed number in a graph
-    later, padded = _later(train).transpose(1, 2), F.pad(signals, (_STEP - 1, _STEP - 1))
-    phases = [padded[:, :, d : d + samples + _STEP - 1] @ later for d in range(_STEP)]
-    beats = torch.stack(phases, dim=3).flatten(2)
-    return beats - beats.mean(dim=2, keepdim=True)
-
-
-def laid_out(beats: Tensor, train: Tensor) -> Tensor:
-    """A beat of each record laid out at its impulses, (n, leads, samples).
-
-    Args:
-        beats: (n, leads, 88).
-        train: impulses, (n, samples).
-    """
-    samples, later = int(train.shape[1]), _later(train)
-    signals = (beats[:, :, ::_STEP] @ later)[:, :, _STEP - 1 :]
-    for d in range(1, _STEP):
-        first = _STEP - 1 - d
-        signals = signals + (beats[:, :, d::_STEP] @ later)[:, :, first : first + samples]
-    return signals
-
-
-def _later(train: Tensor) -> Tensor:
-    """Impulses (n, samples) moved to every eighth sample of a beat, (n, 11, 7 + samples).
-
-    All samples would take eight times the memory; those between come of moving what the impulses are multiplied with.
-    """
-    samples = int(train.shape[1])
-    padded = F.pad(train, (AFTER - 1, BEFORE + _STEP))
-    rows, length = LENGTH // _STEP, samples + LENGTH + _STEP - 1
-    # Rows eight samples shorter than what is repeated: each begins eight samples earlier in it.
-    repeated = padded[:, None].expand(-1, rows, -1).reshape(-1, rows * length)
-    moved = repeated[:, : rows * (length - _STEP)].reshape(-1, rows, length - _STEP)
-    return moved[:, :, LENGTH - _STEP :]
 
 
 def _aligned(signals: Tensor, times: Tensor) -> Tensor:

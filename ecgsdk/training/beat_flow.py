@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 from ecgsdk.encoding import condition_width, statement_columns
 from ecgsdk.errors import TrainingError
-from ecgsdk.training.averages import LENGTH, load_averages
+from ecgsdk.training.averages import load_averages
+from ecgsdk.training.impulses import LENGTH
 from ecgsdk.training.loop import Ema, Stage, descend, load_average, load_stage
 
 if TYPE_CHECKING:

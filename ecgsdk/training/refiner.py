@@ -1,4 +1,4 @@
-"""Averaged beats as recorded: what is the same in all usual beats of a record; behind them levels and baselines."""
+"""Averaged beats as recorded, and what differs from beat to beat; behind them levels and baselines."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ecgsdk.encoding import condition_width
 from ecgsdk.errors import TrainingError
-from ecgsdk.training.averages import LENGTH, averaged, finished_networks, laid_out, load_averages, twins
+from ecgsdk.training.averages import finished_networks, load_averages, twins
 from ecgsdk.training.beat_flow import BeatFlow, build_beat_flow, load_beat_flow, unusual_columns
+from ecgsdk.training.impulses import LENGTH, laid_out
 from ecgsdk.training.loop import Stage, fingerprint, load_stage, load_weights
 from ecgsdk.training.noise_floor import NoiseFloor
-from ecgsdk.training.transport import Moments, transport
+from ecgsdk.training.scatter import Scatter, averages
+from ecgsdk.training.transport import ConditionalTransport, Moments
 from ecgsdk.training.wander import Wander
 from ecgsdk.usual_beats import beats_given
 
@@ -28,39 +29,34 @@ if TYPE_CHECKING:
 __all__ = ["Refiner", "beats_to_change", "build_refiner", "load_refiner", "refiner_stage"]
 
 _BATCH = 128
-# Of each record's share in what is to be expected of a condition, and of averaged beats.
-_CONDITION_RIDGE = 1e-4
 _BEAT_RIDGE_MV = 0.003
+# Axes of averaged beats that are stretched or shrunk; in PTB-XL all others change by less than a seventh.
+_RANK = 320
+# Of a beat in a sample, so that what is divided by it stays finite.
+_LEAST_SHARE = 1e-3
 
 
 class Refiner(nn.Module):
     """Takes a record's averaged beat, and adds its change at each beat of that form.
 
-    First the averaged beat goes the way of `flow`. Then what is apart from the beat to be expected of a condition is
-    mapped by the optimal transport between two Gaussians, those of what is made and of what is recorded; what is to be
-    expected is linear in the condition. Unusual conditions get what is to be expected alone. What differs from beat to
-    beat and noise stay as they are. Behind that, levels are as recorded (`floor`): the change adds at QRS complexes
+    First the averaged beat goes the way of `flow`. Then `mapping` gives it the expectation and covariance of recorded
+    ones; unusual conditions get the expectation alone. `scatter` makes usual beats as like each other as recorded ones
+    are, and what they have in common before QRS complexes as strong. What is slower or faster than waves and differs
+    from beat to beat stays as it is. Behind that, levels are as recorded (`floor`): the change adds at QRS complexes
     what levels before it made up for. So are baselines (`wander`).
 
     Attributes:
-        expected_made, expected_recorded: averaged beats by condition, (width + 1, 8 · 88), the last row for all.
-        matrix: of what is apart from them, both behind `flow`.
         unusual: `unusual_columns`, (width,).
     """
 
-    expected_made: Tensor
-    expected_recorded: Tensor
-    matrix: Tensor
     unusual: Tensor
 
     def __init__(self, flow: BeatFlow, condition: int, samples: int) -> None:
         super().__init__()
         self.flow = flow
-        values = 8 * LENGTH
-        self.register_buffer("expected_made", torch.zeros(condition + 1, values))
-        self.register_buffer("expected_recorded", torch.zeros(condition + 1, values))
-        self.register_buffer("matrix", torch.eye(values))
+        self.mapping = ConditionalTransport(condition, 8 * LENGTH, _RANK)
         self.register_buffer("unusual", torch.zeros(condition))
+        self.scatter = Scatter(condition)
         self.floor = NoiseFloor(samples)
         self.wander = Wander(samples)
 
@@ -69,19 +65,28 @@ class Refiner(nn.Module):
 
         Args:
             signals: (n, 8, samples) in mV at 100 Hz.
-            trains, taper: `beats_given`, (n, 2, samples) and (n, 88).
+            trains, taper: `beats_given`, (n, 4, samples) and (n, 88).
             condition: (n, width).
         """
         return self.wander(self.floor(self.changed(signals, trains, taper, condition)))
 
     def changed(self, signals: Tensor, trains: Tensor, taper: Tensor, condition: Tensor) -> Tensor:
         """The same with levels and baselines as they come."""
-        beats = averaged(signals, trains[:, 0]).reshape(-1, 8 * LENGTH)
-        change = (self.moved(beats, condition) - beats).reshape(-1, 8, LENGTH)
-        both = torch.cat([change * taper[:, None], taper[:, None]], dim=1)
+        waves = self.scatter.waves(signals)
+        beats, mean, power = averages(signals, waves, trains[:, 0])
+        moved = self.moved(beats.flatten(1), condition).reshape(-1, 8, LENGTH)
+        louder, stronger = self.scatter(mean, power, moved, condition)
+        change = moved + stronger - beats
+        shown = taper[:, None]
+        both = torch.cat([change * shown, shown], dim=1)
         placed, shares = laid_out(both, trains[:, 1]).split([8, 1], dim=1)
         # Where beats come so early that their neighbours' changes meet, each has its share.
-        return signals + placed / shares.clamp_min(1)
+        signals = signals + placed / shares.clamp_min(1)
+        all_three = torch.cat([louder * shown, mean * shown, shown], dim=1)
+        gains, means, shares = laid_out(all_three, trains[:, 2]).split([8, 8, 1], dim=1)
+        # Other beats have their share too, and stay as they are.
+        gains = gains / shares.clamp_min(1) * (1 - laid_out(shown, trains[:, 3])).clamp(0, 1)
+        return signals + gains * (waves - means / shares.clamp_min(_LEAST_SHARE))
 
     def moved(self, beats: Tensor, condition: Tensor) -> Tensor:
         """Averaged beats, (n, 704) in mV, as recorded ones are."""
@@ -93,32 +98,20 @@ class Refiner(nn.Module):
 
     def mapped(self, beats: Tensor, condition: Tensor) -> Tensor:
         """Averaged beats behind `flow` with recorded expectation, and if usual covariance."""
-        known = F.pad(condition, (0, 1), value=1.0)
-        apart = beats - known @ self.expected_made
-        return known @ self.expected_recorded + apart + self._usual(condition) * (apart @ self.matrix - apart)
+        return self.mapping(beats, condition, self._usual(condition))
 
     def _usual(self, condition: Tensor) -> Tensor:
         return 1 - (condition @ self.unusual).clamp(0, 1)[:, None]
 
     def learn(self, made: Tensor, recorded: Tensor, condition: Tensor) -> None:
-        """Takes expectations and matrix from averaged beats, (n, 704) in mV, and their conditions, (n, width).
+        """Takes `mapping` from averaged beats, (n, 704) in mV, and their conditions, (n, width).
 
         Args:
             made: as `flowed` gives them.
             recorded: of records with the same conditions.
             condition: as `encode_conditions` gives them.
         """
-        known = F.pad(condition, (0, 1), value=1.0).double()
-        ridge = _CONDITION_RIDGE * len(known) * torch.eye(known.shape[1], device=known.device)
-        covariances = []
-        for values, expected in ((made, self.expected_made), (recorded, self.expected_recorded)):
-            flat = values.double()
-            weights = torch.linalg.solve(known.T @ known + ridge, known.T @ flat)
-            apart = (flat - known @ weights)[condition @ self.unusual == 0]
-            noise = _BEAT_RIDGE_MV**2 * torch.eye(flat.shape[1], device=flat.device)
-            covariances.append(apart.T @ apart / len(apart) + noise)
-            expected.copy_(weights)
-        self.matrix.copy_(transport(*covariances))
+        self.mapping.learn(made, recorded, condition, _BEAT_RIDGE_MV**2, chosen=condition @ self.unusual == 0)
 
 
 def build_refiner(config: TrainConfig) -> Refiner:
@@ -184,12 +177,18 @@ def refiner_stage(config: TrainConfig, folder: Path, train: TrainingData, device
 
 
 def _learn(refiner: Refiner, beats: AveragedBeats, conditions: Tensor) -> None:
-    """Expectations and matrix from all twins of records that have enough beats."""
+    """Expectations, axes and scatter from all twins of records that have enough beats."""
     chosen = beats.enough
     conditions = conditions[chosen.to(conditions.device)]
-    recorded, made = (values.flatten(-2)[..., chosen, :].to(conditions) for values in (beats.recorded, beats.made))
-    moved = torch.cat([refiner.flowed(values, conditions) for values in made])
-    refiner.learn(moved, recorded.repeat(len(made), 1), conditions.repeat(len(made), 1))
+    recorded, made, scatter, made_scatter = (
+        values[..., chosen, :, :].to(conditions)
+        for values in (beats.recorded, beats.made, beats.scatter, beats.made_scatter)
+    )
+    recorded, scatter, conditions = (torch.cat([values] * len(made)) for values in (recorded, scatter, conditions))
+    flowed = refiner.flowed(made.flatten(0, 1).flatten(1), conditions)
+    refiner.learn(flowed, recorded.flatten(1), conditions)
+    moved = refiner.mapped(flowed, conditions).reshape_as(recorded)
+    refiner.scatter.learn((made_scatter.flatten(0, 1), moved), (scatter, recorded), conditions)
 
 
 class _Levels(nn.Module):
