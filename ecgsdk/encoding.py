@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BEAT_CHANNELS",
+    "VARIATION",
     "condition_width",
     "encode_beats",
     "encode_conditions",
@@ -21,6 +22,9 @@ __all__ = [
 ]
 
 BEAT_CHANNELS = 4
+VARIATION = 0.05
+"""RR variation that is encoded as 0."""
+
 _FARTHEST_S = 2.0
 
 
@@ -67,7 +71,7 @@ def _single(value: float | Span | None) -> float | None:
 
 def encode_variation(rr_variation: np.ndarray) -> np.ndarray:
     """RR variation (standard deviation over mean) as log(variation / 0.05), float32, (n,) → (n, 1); 0.004 to 0.8."""
-    return np.log(np.clip(rr_variation, 0.004, 0.8) / 0.05).astype(np.float32)[:, None]
+    return np.log(np.clip(rr_variation, 0.004, 0.8) / VARIATION).astype(np.float32)[:, None]
 
 
 def encode_beats(beats: np.ndarray, tokens: int, seconds: float) -> np.ndarray:

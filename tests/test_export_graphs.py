@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import math
+
 import numpy as np
 import pytest
 
@@ -17,6 +20,7 @@ from ecgsdk.training.fusing import fused  # noqa: E402
 from ecgsdk.training.graphs import export_graph  # noqa: E402
 from ecgsdk.training.networks import TOKEN, Decoder, Encoder, Flow, Rhythm  # noqa: E402
 from ecgsdk.training.noise_floor import NoiseFloor  # noqa: E402
+from ecgsdk.training.rhythm import negative_log_likelihood  # noqa: E402
 from ecgsdk.training.rhythm_graph import DrawnIntervals, export_rhythm  # noqa: E402
 
 
@@ -110,6 +114,23 @@ def test_the_rhythm_graph_draws_what_pytorch_draws_step_by_step(rhythm):
         found = session.run(None, feed)[0]
         assert found.shape == (intervals, records)
         np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+def test_intervals_are_drawn_in_units_of_the_variation_that_is_asked_for(rhythm):
+    network = copy.deepcopy(rhythm).requires_grad_(False)
+    network.condition[0].weight[:, -1] = 0  # so that the variation is a unit and nothing else
+    feed = [torch.from_numpy(values) for values in drawn(50, 20).values()]
+    feed[0][:, -1] = -1.5
+    wider = [feed[0].clone(), *feed[1:]]
+    wider[0][:, -1] += math.log(2)
+    small, large = DrawnIntervals(network)(*feed), DrawnIntervals(network)(*wider)
+    inside = large.abs() < 1.19
+    assert inside.float().mean() > 0.9
+    assert torch.allclose(large[inside], 2 * small[inside], atol=1e-5)
+    values = small.T.clone()
+    values[0, 7:] = torch.nan
+    likelihoods = [negative_log_likelihood(network, *given) for given in ((feed[0], values), (wider[0], 2 * values))]
+    assert float(likelihoods[1] - likelihoods[0]) == pytest.approx(math.log(2), abs=1e-4)
 
 
 def test_a_record_is_drawn_alike_whatever_stands_beside_it(rhythm):

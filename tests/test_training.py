@@ -19,6 +19,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 torch.set_num_threads(1)  # the networks here are tiny: threads would only wait for each other
 
+from ecgsdk.training import begun  # noqa: E402
 from ecgsdk.training.averages import load_averages  # noqa: E402
 from ecgsdk.training.begun import begin_with, begun_config  # noqa: E402
 from ecgsdk.training.config import CONFIGS, TrainConfig  # noqa: E402
@@ -176,6 +177,18 @@ def test_a_run_begins_with_a_model_and_ends_in_another(run, ptbxl, tmp_path):
         assert (first.graphs[name] == second.graphs[name]) == same, name
     batch = next(ecgsdk.load_generator(tmp_path / "second").generate(ecgsdk.Cohort.from_groups(["norm"]), 2, seed=1))
     assert np.isfinite(batch.signals).all()
+
+
+def test_a_rhythm_of_an_earlier_form_is_learned_anew(run, ptbxl, tmp_path, monkeypatch):
+    export(run, tmp_path / "tiny", version="1")
+    stored = begun.stored_weights
+    monkeypatch.setattr(begun, "stored_weights", lambda graph: {k: v for k, v in stored(graph).items() if k != "unit"})
+    begin_with(str(tmp_path / "tiny"), tmp_path / "new", TINY)
+    assert not (tmp_path / "new" / "rhythm.pt").exists()
+    assert train(tmp_path / "new", ptbxl, stages=["prepare", "rhythm"], config=TINY, device="cpu")
+    learned = load_stage(tmp_path / "new", "rhythm")
+    assert learned["step"] == TINY.rhythm_steps
+    assert learned["optimizers"]
 
 
 def test_early_beats_are_needed_to_learn_from_them(run, ptbxl, tmp_path):

@@ -32,6 +32,8 @@ __all__ = ["begin_with", "begun_config", "begun_facts", "read_decoder", "read_fl
 
 _FACTS = "begun.json"
 _LEVELS = ("down0", "down1", "middle", "up1", "up0")
+# A weight that rhythm models have whose intervals are in units of the RR variation.
+_RELATIVE = "unit"
 _CONVOLUTIONS = {"half0": "halves.0", "half1": "halves.1", "twice1": "twices.0", "twice0": "twices.1"}
 
 
@@ -39,7 +41,8 @@ def begin_with(model: str, folder: Path, config: TrainConfig) -> None:
     """Writes checkpoints of flow, tuned networks and rhythm model into the folder of a new run.
 
     A run that was begun with the same model stays as it is. The encoder is in no model: stages that need it
-    (adversarial, flow, distilled, tuned) cannot go on from here; ectopic, noise_floor, beat_flow and refined can.
+    (adversarial, flow, distilled, tuned) cannot go on from here; ectopic, noise_floor, beat_flow and refined can. A
+    rhythm model that draws intervals as an earlier ecgsdk did is left out: the stage rhythm learns it anew.
 
     Raises:
         ModelError: no such model.
@@ -63,8 +66,9 @@ def begin_with(model: str, folder: Path, config: TrainConfig) -> None:
             "adversarial": tuned["decoder"],
             "distilled": tuned["distilled"],
             "tuned": tuned,
-            "rhythm": read_rhythm(build_rhythm(config), weights["rhythm"]),
         }
+        if _RELATIVE in weights["rhythm"]:
+            networks["rhythm"] = read_rhythm(build_rhythm(config), weights["rhythm"])
     except (KeyError, RuntimeError) as error:
         why = str(error).partition("\n")[0]
         raise TrainingError(f"{model} does not have the networks that the settings say: {why}") from None

@@ -108,9 +108,9 @@ class TrainConfig:
 
     rhythm_width: int = 128
     rhythm_mixtures: int = 8
-    rhythm_steps: int = 14_000
+    rhythm_steps: int = 4000
     rhythm_batch: int = 256
-    rhythm_rate: float = 2e-3
+    rhythm_rate: float = 3e-3
 
     synthesiser_channels: int = 56
     synthesiser_steps: int = 1200

@@ -212,9 +212,11 @@ def _resume(stage: Stage, folder: Path) -> int:
     stored = load_stage(folder, stage.name)
     for name, network in stage.networks.items():
         load_weights(network, stored["networks"].get(name, {}), stage.name)
-    for name, optimizer in stage.optimizers.items():
-        optimizer.load_state_dict(stored["optimizers"][name])
-    return int(stored["step"])
+    step = int(stored["step"])
+    if step < stage.steps:  # a stage that came with a model is done and has no optimizers
+        for name, optimizer in stage.optimizers.items():
+            optimizer.load_state_dict(stored["optimizers"][name])
+    return step
 
 
 def _save(stage: Stage, folder: Path, step: int) -> None:

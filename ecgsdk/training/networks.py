@@ -9,13 +9,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from ecgsdk.encoding import VARIATION
+
 __all__ = ["LOG_WIDTHS", "TOKEN", "Decoder", "Encoder", "Flow", "Rhythm"]
 
 TOKEN = 8
 """Samples for one time step of the latent signal."""
 
-LOG_WIDTHS = (-5.0, 1.0)
-"""Least and greatest logarithm of the standard deviation of a component of the rhythm model."""
+LOG_WIDTHS = (-4.0, 1.5)
+"""Least and greatest logarithm of the standard deviation of a component of the rhythm model, over the RR variation."""
 
 
 class ConvBlock(nn.Module):
@@ -241,7 +243,11 @@ def fourier_features(time: Tensor) -> Tensor:
 
 
 class Rhythm(nn.Module):
-    """Draws RR intervals one after another: log(RR / mean RR) as a mixture of Gaussians given those before it."""
+    """Draws RR intervals one after another: each as a mixture of Gaussians given those before it.
+
+    Drawn is log(RR / mean RR) over the RR variation that the condition ends in. So even and uneven rhythms are alike to
+    the network, which would else hardly see the small steps of an even one.
+    """
 
     def __init__(self, condition: int, width: int, mixtures: int) -> None:
         super().__init__()
@@ -254,10 +260,15 @@ class Rhythm(nn.Module):
         """State before the first interval."""
         return torch.tanh(self.condition(condition))
 
+    @staticmethod
+    def variation(condition: Tensor) -> Tensor:
+        """RR variation by which what is drawn is multiplied, (n, 1)."""
+        return VARIATION * condition[:, -1:].exp()
+
     def step(self, condition: Tensor, previous: Tensor, first: Tensor, state: Tensor) -> tuple[Tensor, ...]:
         """Mixture (logits, means, log widths) of the next interval, and the state after the previous one.
 
-        `previous` is the last log ratio, `first` 1 where there is none yet; both of shape (n, 1).
+        `previous` is what was drawn last, `first` 1 where there is none yet; both of shape (n, 1).
         """
         embedded = self.condition(condition)
         state = self.cell(torch.cat([embedded, previous, first], dim=1), state)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ecgsdk.encoding import VARIATION
 from ecgsdk.errors import TrainingError
 from ecgsdk.rhythm import EXTREME_LOG_RATIO, MOST_BEATS
 from ecgsdk.training.graphs import BATCHES, OPSET, compare_graph, with_half_weights
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["DrawnIntervals", "export_rhythm"]
 
 _TOLERANCE = 1e-3
+# Greatest magnitude of what is drawn, in units of the RR variation.
+_EXTREME = 8.0
 
 
 class DrawnIntervals(nn.Module):
@@ -37,7 +40,7 @@ class DrawnIntervals(nn.Module):
         self.rhythm = rhythm
 
     def forward(self, condition: Tensor, uniform: Tensor, normal: Tensor) -> Tensor:
-        state = self.rhythm.start(condition)
+        state, variation = self.rhythm.start(condition), self.rhythm.variation(condition)
         previous, first = torch.zeros(len(condition), 1), torch.ones(len(condition), 1)
         drawn = []
         for u, z in zip(uniform[..., None], normal[..., None]):
@@ -45,8 +48,8 @@ class DrawnIntervals(nn.Module):
             below = (logits.softmax(dim=1).cumsum(dim=1) < u).sum(dim=1, keepdim=True)
             chosen = below.clamp(max=self.rhythm.mixtures - 1)
             value = means.gather(1, chosen) + log_widths.gather(1, chosen).exp() * z
-            previous, first = value.clamp(-EXTREME_LOG_RATIO, EXTREME_LOG_RATIO), torch.zeros_like(first)
-            drawn.append(previous[:, 0])
+            previous, first = value.clamp(-_EXTREME, _EXTREME), torch.zeros_like(first)
+            drawn.append((previous * variation).clamp(-EXTREME_LOG_RATIO, EXTREME_LOG_RATIO)[:, 0])
         return torch.stack(drawn)
 
 
@@ -90,7 +93,7 @@ def _model(rhythm: Rhythm) -> onnx.ModelProto:
     rows = ["intervals", "records"]
     columns = _columns(rhythm)
     graph = helper.make_graph(
-        [*_before(), _scan(rhythm.width), helper.make_node("Squeeze", ["drawn", "last"], ["log_ratios"])],
+        [*_before(), _scan(rhythm.width), *_behind()],
         "rhythm",
         _floats({"condition": ["records", columns], "uniform": rows, "normal": rows}),
         _floats({"log_ratios": rows}),
@@ -142,6 +145,10 @@ def _weights(rhythm: Rhythm) -> dict[str, np.ndarray]:
         "widest": np.array(LOG_WIDTHS[1], np.float32),
         "shortest": np.array(-EXTREME_LOG_RATIO, np.float32),
         "longest": np.array(EXTREME_LOG_RATIO, np.float32),
+        "lowest": np.array(-_EXTREME, np.float32),
+        "highest": np.array(_EXTREME, np.float32),
+        "unit": np.array(VARIATION, np.float32),
+        "variation_column": np.array([_columns(rhythm) - 1], np.int64),
         "last": np.array([-1], np.int64),
         "columns": np.array([1], np.int64),
         "gate_sizes": np.array([both, width, width], np.int64),
@@ -166,6 +173,19 @@ def _before() -> list[onnx.NodeProto]:
         ("Add", "zero first", "no_interval"),
         ("Unsqueeze", "uniform last", "uniform_rows"),
         ("Unsqueeze", "normal last", "normal_rows"),
+    )
+
+
+def _behind() -> list[onnx.NodeProto]:
+    """What was drawn, in units of the RR variation, as logarithms of ratios."""
+    return _nodes(
+        ("Squeeze", "drawn last", "deviations"),
+        ("Gather", "condition variation_column", "encoded", {"axis": 1}),
+        ("Squeeze", "encoded columns", "encoded_variation"),
+        ("Exp", "encoded_variation", "relative_variation"),
+        ("Mul", "relative_variation unit", "variation"),
+        ("Mul", "deviations variation", "unheld"),
+        ("Clip", "unheld shortest longest", "log_ratios"),
     )
 
 
@@ -199,7 +219,7 @@ def _scan(width: int) -> onnx.NodeProto:
         ("Exp", "held_log_width", "spread"),
         ("Mul", "spread z", "deviation"),
         ("Add", "mean deviation", "free"),
-        ("Clip", "free shortest longest", "interval"),
+        ("Clip", "free lowest highest", "interval"),
         ("Identity", "interval", "interval_out"),
         ("Concat", "interval zero", "next_previous", {"axis": 1}),
     )

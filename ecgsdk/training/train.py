@@ -58,7 +58,7 @@ STAGES = (
 )
 """Stages of the generator."""
 
-BEGUN_STAGES = ("prepare", "ectopic", "noise_floor", "beat_flow", "refined", "reader", "judged")
+BEGUN_STAGES = ("prepare", "rhythm", "ectopic", "noise_floor", "beat_flow", "refined", "reader", "judged")
 """Stages that a run which begins with a model can do without an encoder."""
 
 SYNTHESISER_STAGES = ("prepare", "synthesiser")
