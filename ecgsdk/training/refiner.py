@@ -30,7 +30,7 @@ __all__ = ["Refiner", "beats_to_change", "build_refiner", "load_refiner", "refin
 
 _BATCH = 128
 _BEAT_RIDGE_MV = 0.003
-# Axes of averaged beats that are stretched or shrunk; in PTB-XL all others change by less than a seventh.
+# Axes on which averaged beats are stretched or shrunk, of 704.
 _RANK = 320
 # Of a beat in a sample, so that what is divided by it stays finite.
 _LEAST_SHARE = 1e-3
