@@ -183,6 +183,8 @@ def test_a_rhythm_of_an_earlier_form_is_learned_anew(run, ptbxl, tmp_path, monke
     export(run, tmp_path / "tiny", version="1")
     stored = begun.stored_weights
     monkeypatch.setattr(begun, "stored_weights", lambda graph: {k: v for k, v in stored(graph).items() if k != "unit"})
+    config = begun_config(str(tmp_path / "tiny"), {"checkpoint_seconds": 9})
+    assert (config.rhythm_steps, config.rhythm_width) == (TrainConfig().rhythm_steps, TINY.rhythm_width)
     begin_with(str(tmp_path / "tiny"), tmp_path / "new", TINY)
     assert not (tmp_path / "new" / "rhythm.pt").exists()
     assert train(tmp_path / "new", ptbxl, stages=["prepare", "rhythm"], config=TINY, device="cpu")

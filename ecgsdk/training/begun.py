@@ -105,9 +105,15 @@ def begun_facts(folder: Path) -> dict[str, Any] | None:
 
 
 def begun_config(model: str, settings: Mapping[str, object]) -> TrainConfig:
-    """The settings that a model was trained with, as far as they still are settings, and others in their place."""
-    card = cast("Card", find_model(model).card)
+    """The settings that a model was trained with, as far as they still are settings, and others in their place.
+
+    A rhythm of an earlier form was learned with settings that do not fit what `begin_with` leaves to be learned anew.
+    """
+    found = find_model(model)
+    card = cast("Card", found.card)
     known = TrainConfig().as_dict()
+    if _RELATIVE not in stored_weights(found.graph("rhythm")):
+        known = {name: value for name, value in known.items() if name not in ("rhythm_steps", "rhythm_rate")}
     stated = {name: value for name, value in card.training.get("config", {}).items() if name in known}
     return TrainConfig.from_dict({**stated, "statements": list(card.statements), **settings})
 
