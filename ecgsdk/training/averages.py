@@ -102,9 +102,12 @@ def prepare_averages(
             parts.append((beats[0], levels[0], beats[1:], levels[1:], enough.all(dim=0)))
     real, real_levels, made, made_levels, whole = zip(*parts)
     merged = AveragedBeats(
-        *(torch.cat(real), torch.cat(real_levels)),
-        *(torch.cat(made, dim=1), torch.cat(made_levels, dim=1)),
-        *(torch.cat(whole), source),
+        recorded=torch.cat(real),
+        scatter=torch.cat(real_levels),
+        made=torch.cat(made, dim=1),
+        made_scatter=torch.cat(made_levels, dim=1),
+        enough=torch.cat(whole),
+        source=source,
     )
     part = path.with_name(f"{path.name}.part")
     with part.open("wb") as file:

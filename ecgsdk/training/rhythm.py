@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["build_rhythm", "rhythm_stage"]
 
-
 # Mean and variation are those of the same few intervals: told exactly, the last of them would follow from the others,
 # and the model would learn to make them up. Standard deviations of the variation's logarithm, and of the mean's over
 # the variation (up to a bound).

@@ -30,6 +30,7 @@ _BINS_BEFORE = (BEFORE - 8) // _BIN
 _SIDE = 4
 # Of mean squares, so that their logarithm stays finite: 1.4 µV.
 _LEAST_MV2 = 2e-6
+# Added to the variance of each level before the two covariances are mapped.
 _NOISE = 0.01
 # Logarithms of the least and the greatest gain of amplitudes. What has been changed is filtered once more when it is
 # measured, and has then changed less: so gains go further than levels ask.
