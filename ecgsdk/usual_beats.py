@@ -1,4 +1,4 @@
-"""Where a record's usual beats are: those that do not come early, and band-limited impulses at their R peaks."""
+"""Where a record's usual beats are: those whose form is that of most, and band-limited impulses at their R peaks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ __all__ = [
     "AFTER",
     "BEFORE",
     "EARLY",
+    "IRREGULAR",
     "TRAINS",
     "VENTRICULAR",
     "beat_taper",
@@ -27,7 +28,10 @@ EARLY = 0.85
 """Share of the median RR interval below which a beat comes early."""
 
 VENTRICULAR = ("PVC", "BIGU")
-"""Statements by which early beats have a form of their own; in fibrillation, for one, they have that of the others."""
+"""Statements by which early beats have a form of their own."""
+
+IRREGULAR = ("AFIB", "AFLT")
+"""Statements by which beats come early that are conducted like the others."""
 
 BEFORE = 40
 """Samples at 100 Hz of an averaged beat before its R peak."""
@@ -45,11 +49,20 @@ _ENDS, _BETWEEN = 12, 6
 _SHARE_BEFORE, _SHARE_AFTER = 0.45, 0.55
 
 
-def usual_beats(beats: np.ndarray) -> np.ndarray:
-    """Beat times, (n, beats), NaN in place of each beat after less than 0.85 of its record's median RR interval."""
+def usual_beats(beats: np.ndarray, condition: np.ndarray, statements: Sequence[str]) -> np.ndarray:
+    """Beat times, NaN in place of each beat after less than 0.85 of its record's median RR interval.
+
+    In fibrillation and flutter early beats are usual ones too, but where ventricular ones are asked for.
+
+    Args:
+        beats: seconds, shape (n, beats), NaN where there is none.
+        condition: as `encode_conditions` gives them for these statements.
+        statements: that the model knows.
+    """
     usual = np.array(beats, dtype=np.float64)
     intervals = np.diff(usual, axis=1)
-    usual[:, 1:][intervals < EARLY * _medians(intervals)] = np.nan
+    irregular = _stated(condition, statements, IRREGULAR) & ~_stated(condition, statements, VENTRICULAR)
+    usual[:, 1:][(intervals < EARLY * _medians(intervals)) & ~irregular] = np.nan
     return usual
 
 
@@ -97,8 +110,8 @@ def beats_given(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A refiner's inputs: `impulse_trains` and `beat_taper`.
 
-    Early beats are changed like the others but where ventricular ones are asked for; how far they are from the average
-    stays as it is.
+    Early beats are changed like the others but where ventricular ones are asked for; if they are not usual ones, how
+    far they are from the average stays as it is.
 
     Args:
         beats: seconds, shape (n, beats), NaN where there is none.
@@ -106,9 +119,14 @@ def beats_given(
         statements: that the model knows.
         samples: of the records, at 100 Hz.
     """
-    usual = usual_beats(beats)
-    apart = condition[:, statement_columns(statements, VENTRICULAR)].any(axis=1, keepdims=True)
+    usual = usual_beats(beats, condition, statements)
+    apart = _stated(condition, statements, VENTRICULAR)
     return impulse_trains(beats, usual, np.where(apart, usual, beats), samples), beat_taper(usual)
+
+
+def _stated(condition: np.ndarray, statements: Sequence[str], codes: Sequence[str]) -> np.ndarray:
+    """Which conditions hold one of these codes, (n, 1)."""
+    return condition[:, statement_columns(statements, codes)].max(axis=1, keepdims=True, initial=0) > 0
 
 
 def _whole(beats: np.ndarray, samples: int) -> np.ndarray:

@@ -21,7 +21,16 @@ from ecgsdk.flow import integrate
 from ecgsdk.models import find_model
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
-SCRIPTS = ("conditions.py", "gpu.py", "intervals_ludb.py", "overfitted.py", "peers.py", "speed.py", "steps.py")
+SCRIPTS = (
+    "conditions.py",
+    "gpu.py",
+    "intervals_ludb.py",
+    "more_records.py",
+    "overfitted.py",
+    "peers.py",
+    "speed.py",
+    "steps.py",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +108,26 @@ def test_the_integrators_are_compared(monkeypatch, tmp_path):
     errors = {(row["integrator"], row["evaluations"]): row["error"] for row in json.loads(path.read_text())["rows"]}
     assert errors["Euler, even steps", 10] == pytest.approx(1 - math.e * 0.9**10, rel=0.01)
     assert errors["ours", 10] < errors["Euler, even steps", 10] / 4
+
+
+def test_what_more_records_teach_stands_beside_the_first(ptbxl_folder, tmp_path):
+    from more_records import main, table
+
+    found = {
+        "100 real": {"macro-AUROC": 0.8},
+        "100 synthetic": {"macro-AUROC": 0.6},
+        "200 synthetic": {"macro-AUROC": 0.9},
+    }
+    assert table(found).splitlines()[::2] == [
+        "|  | 100 real | 100 synthetic | % | 200 synthetic | % |",
+        "| macro-AUROC | 0.8 | 0.6 | 75 | 0.9 | 112.5 |",
+    ]
+    pytest.importorskip("ecgsdk_classifiers")
+    common = [str(ptbxl_folder), "--out", str(tmp_path)]
+    untested = CliRunner().invoke(main, common)
+    assert (untested.exit_code, len(untested.output.splitlines())) == (1, 1)
+    assert "6 records to train and 0 to test on" in untested.output
+    assert CliRunner().invoke(main, [*common, "--synthetic", "many"]).exit_code == 2
 
 
 def test_tables_and_files_say_what_is_unknown(tmp_path):

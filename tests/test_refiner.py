@@ -21,11 +21,24 @@ def padded(*records: list[float]) -> np.ndarray:
     return times
 
 
+def usual(times: np.ndarray, *columns: int) -> np.ndarray:
+    """Usual beats of a model that knows AFIB and PVC, with the condition's columns 1 and 2 for them."""
+    condition = np.zeros((len(times), 9), dtype=np.float32)
+    condition[:, columns] = 1
+    return usual_beats(times, condition, ("AFIB", "PVC"))
+
+
 def test_early_beats_are_not_usual_ones():
-    assert np.isnan(beat_taper(usual_beats(np.array([[1.0], [np.nan]])))).sum() == 0
-    usual = usual_beats(padded(TIMES, [1.0], []))
-    assert np.isnan(usual[0, TIMES.index(3.0)])
-    assert (~np.isnan(usual)).sum(axis=1).tolist() == [len(TIMES) - 1, 1, 0]
+    assert np.isnan(beat_taper(usual(np.array([[1.0], [np.nan]])))).sum() == 0
+    found = usual(padded(TIMES, [1.0], []))
+    assert np.isnan(found[0, TIMES.index(3.0)])
+    assert (~np.isnan(found)).sum(axis=1).tolist() == [len(TIMES) - 1, 1, 0]
+
+
+def test_in_fibrillation_early_beats_are_usual_but_for_ventricular_ones():
+    early = TIMES.index(3.0)
+    assert usual(padded(TIMES), 1)[0, early] == 3.0
+    assert np.isnan(usual(padded(TIMES), 1, 2)[0, early])
 
 
 def test_impulses_hold_the_times_between_samples():
@@ -44,7 +57,7 @@ def test_early_beats_are_changed_like_the_others_but_in_ventricular_ectopy():
     condition[1, 2] = condition[2, 1] = 1
     trains, _ = beats_given(padded(TIMES, TIMES, TIMES), condition, ("AFIB", "PVC"), 1000)
     early = trains[:, :, 295:306].any(axis=2)
-    assert early.tolist() == [[False, True, False, True], [False, False, False, True], [False, True, False, True]]
+    assert early.tolist() == [[False, True, False, True], [False, False, False, True], [True, True, True, False]]
 
 
 def test_an_averaged_beat_is_the_mean_of_a_records_beats(ptbxl_folder):
@@ -53,7 +66,7 @@ def test_an_averaged_beat_is_the_mean_of_a_records_beats(ptbxl_folder):
     from ecgsdk.training.impulses import correlated
 
     signals = to_eight(next(read_ptbxl(ptbxl_folder).batches()).signals)
-    beats = usual_beats(padded(*[list(times) for times in detect_beats(signals, 100.0)]))
+    beats = usual(padded(*[list(times) for times in detect_beats(signals, 100.0)]))
     trains = torch.from_numpy(impulse_trains(beats, beats, beats, signals.shape[2]))
     found = correlated(torch.from_numpy(signals), trains[:, 0])
     inside = torch.from_numpy(np.where((beats > 0.48) & (beats <= 9.44), beats, np.nan))
@@ -210,8 +223,7 @@ def test_beats_become_as_like_each_other_as_recorded_ones_and_p_waves_as_strong(
     refiner = Refiner(BeatFlow(2, 8), 9, 1000).requires_grad_(False)
 
     def seen(signals: torch.Tensor, times: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        usual = usual_beats(times)
-        train = torch.from_numpy(impulse_trains(times, usual, usual, 1000)[:, 0])
+        train = torch.from_numpy(impulse_trains(times, usual(times), usual(times), 1000)[:, 0])
         beats, mean, power = averages(signals, refiner.scatter.waves(signals), train)
         return scatter_levels(mean, power), beats
 

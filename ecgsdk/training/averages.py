@@ -93,11 +93,12 @@ def prepare_averages(
     with torch.no_grad():
         for first in tqdm(range(0, len(train), _BATCH), desc="averages", disable=quiet):
             rows = torch.arange(first, min(first + _BATCH, len(train)), device=device)
-            recorded, detected = train.millivolts(rows), usual_beats(train.times[rows].cpu().numpy())
-            seen = [_averages(recorded, scatter, _aligned(recorded, torch.from_numpy(detected).to(device)))]
+            recorded, conditions = train.millivolts(rows), train.conditions[rows]
+            detected = _usual(train.times[rows], conditions, config)
+            seen = [_averages(recorded, scatter, _aligned(recorded, detected.to(device)))]
             for _ in range(_TWINS):
                 signals, times = twins(networks, config, train, rows)
-                seen.append(_averages(signals, scatter, torch.from_numpy(usual_beats(times.cpu().numpy()))))
+                seen.append(_averages(signals, scatter, _usual(times, conditions, config)))
             beats, levels, enough = map(torch.stack, zip(*seen))
             parts.append((beats[0], levels[0], beats[1:], levels[1:], enough.all(dim=0)))
     real, real_levels, made, made_levels, whole = zip(*parts)
@@ -113,6 +114,11 @@ def prepare_averages(
     with part.open("wb") as file:
         np.savez(file, **{name: values.numpy() for name, values in merged._asdict().items()})
     part.replace(path)
+
+
+def _usual(times: Tensor, conditions: Tensor, config: TrainConfig) -> Tensor:
+    """Usual beats on the CPU, in seconds, (n, beats)."""
+    return torch.from_numpy(usual_beats(times.cpu().numpy(), conditions.cpu().numpy(), config.statements))
 
 
 def _averages(signals: Tensor, scatter: Scatter, beats: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,6 +18,7 @@ from ecgsdk.training.loop import Ema, Stage, descend, load_average, load_stage, 
 from ecgsdk.training.losses import discriminator_loss
 from ecgsdk.training.networks import TOKEN
 from ecgsdk.training.tuned import build_tuned
+from ecgsdk.usual_beats import IRREGULAR
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,6 @@ _CRITIC_ALONE = 0.05
 _SEEN_NOISE_MV = 0.01
 _BEFORE_S, _BEHIND_S = 0.4, 0.6
 _LEAST_HELD = 0.01
-_IRREGULAR = ("AFIB", "AFLT")
 
 
 def ectopic_stage(config: TrainConfig, folder: Path, train: TrainingData, device: torch.device) -> Stage:
@@ -113,5 +113,5 @@ def held(times: Tensor, offset: Tensor, tokens: int) -> Tensor:
 
 def _with_early_beats(train: TrainingData, config: TrainConfig) -> Tensor:
     """Records in which a beat comes early and that neither fibrillate nor flutter."""
-    irregular = statement_columns(config.statements, _IRREGULAR)
+    irregular = statement_columns(config.statements, IRREGULAR)
     return early_beats(train.times).any(dim=1) & ~(train.conditions[:, irregular] > 0).any(dim=1)

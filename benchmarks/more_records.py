@@ -1,0 +1,133 @@
+"""What a classifier learns from more synthetic ECGs than there are real ones, beside what real ones teach it.
+
+    pip install 'ecgsdk[cpu]' ./plugins/ecgsdk-classifiers
+    python benchmarks/more_records.py ptb-xl/ --out more/ --real 12000 --synthetic 12000,60000
+
+Real ECGs are those of folds 1 to 8, synthetic ones their twins: asked for with the same statements, age and sex, in
+random order, all of them once, then all of them again. Both are tested on fold 9, as in `ecgsdk validate`: the
+macro-AUROC of fifteen labels. The same call goes on where an earlier one was stopped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+from tables import markdown, write_json
+
+import ecgsdk
+from ecgsdk.validation.cache import Cache
+from ecgsdk.validation.datasets import askable, open_real
+from ecgsdk.validation.progress import terminal_progress
+from ecgsdk.validation.records import load_records
+from ecgsdk.validation.scores import auroc, macro_auroc
+from ecgsdk.validation.settings import Settings
+from ecgsdk.validation.twins import twins
+from ecgsdk.validation.utility.roster import call_roster
+from ecgsdk.validation.utility.tasks import LABELS, label_matrix
+from ecgsdk.validation.utility.trainings import Trainer, Training
+
+if TYPE_CHECKING:
+    from ecgsdk.validation.datasets import Real
+    from ecgsdk.validation.records import Records
+
+_MOST = 10**9
+
+
+def sizes(_context: click.Context, option: click.Parameter, text: str) -> list[int]:
+    """Numbers of records, smallest first."""
+    if not all(part.isdecimal() and int(part) >= 100 for part in text.split(",")):
+        raise click.BadParameter(f"{option.name}: numbers of 100 or more, such as 12000,60000", param=option)
+    return sorted({int(part) for part in text.split(",")})
+
+
+@click.command()
+@click.argument("ptbxl", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Keeps what was made.")
+@click.option("--model", metavar="NAME|FOLDER", help="Default: the shipped model.")
+@click.option("--quality", type=click.Choice(["standard", "high"]), help="Default: standard.")
+@click.option("--classifier", default="resnet1d", show_default=True, metavar="NAME")
+@click.option("--real", default="12000", show_default=True, callback=sizes, help="Numbers of real ECGs.")
+@click.option(
+    "--synthetic", default="12000,60000", show_default=True, callback=sizes, help="Numbers of synthetic ECGs."
+)
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings on each.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+def main(
+    ptbxl: Path,
+    out: Path,
+    model: str | None,
+    quality: str | None,
+    classifier: str,
+    real: list[int],
+    synthetic: list[int],
+    seeds: int,
+    json_file: Path | None,
+) -> None:
+    """Train on many synthetic ECGs, test on real ones."""
+    settings = Settings(str(ptbxl), records=_MOST, quality=quality, seeds=seeds)
+    try:
+        found = compared(settings, classifier, model, {"real": real, "synthetic": synthetic}, Cache(out))
+    except ecgsdk.EcgsdkError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(table(found))
+    write_json(json_file, {"classifier": classifier, "quality": quality, "seeds": seeds, "auroc": found})
+
+
+def compared(
+    settings: Settings, classifier: str, model: str | None, numbers: dict[str, list[int]], cache: Cache
+) -> dict[str, dict[str, float]]:
+    """AUROC of each label and their mean, by what was trained on: the mean over trainings."""
+    trainer = call_roster((classifier,)).preferred(classifier)
+    if trainer is None or trainer.name != classifier:
+        raise click.ClickException(f"{classifier} cannot be trained; `ecgsdk plugins` names classifiers that can")
+    ours = open_real(settings, terminal_progress)
+    if numbers["real"][-1] > ours.multi:
+        raise click.ClickException(f"there are {ours.multi} real ECGs to train on; ask for no more (--real)")
+    test = load_records(ours.test)
+    sides = {
+        "real": load_records(ours.train.select(ours.rows[: numbers["real"][-1]].tolist())),
+        "synthetic": made(ours, model, numbers["synthetic"][-1], settings, cache),
+    }
+    found = {}
+    for kind, n in [(kind, n) for kind, wanted in numbers.items() for n in wanted]:
+        with terminal_progress(f"training on {n} {kind} ECGs", settings.seeds) as advance:
+            scores = []
+            for seed in range(settings.seeds):
+                scores.append(scored(sides[kind].select(range(n)), test, trainer, seed, cache))
+                advance(1)
+        found[f"{n} {kind}"] = {name: float(np.mean([one[name] for one in scores])) for name in scores[0]}
+    return found
+
+
+def made(ours: Real, model: str | None, n: int, settings: Settings, cache: Cache) -> Records:
+    """Twins of the real training records, as many as asked for."""
+    generator = ecgsdk.load_generator(model)
+    conditions = [askable(ours.train.conditions[i], generator) for i in np.resize(ours.rows[: ours.multi], n)]
+    known = [condition for condition in conditions if condition is not None]
+    return load_records(twins(generator, known, settings, cache, terminal_progress))
+
+
+def scored(train: Records, test: Records, trainer: Trainer, seed: int, cache: Cache) -> dict[str, float]:
+    """AUROC of each label in the test records after one training, and their mean."""
+    training = Training(train, label_matrix(train.conditions), {"real": test})
+    truth, told = label_matrix(test.conditions), training.probabilities(trainer, seed, cache)["real"]
+    apart = {label: auroc(truth[:, k], told[:, k]) for k, label in enumerate(LABELS)}
+    return {"macro-AUROC": macro_auroc(truth, told), **apart}
+
+
+def table(found: dict[str, dict[str, float]]) -> str:
+    """A row for each figure, a column for each training set; shares of the first in %."""
+    first, *others = found
+    head = ["", first, *(column for other in others for column in (other, "%"))]
+    rows = []
+    for name, value in found[first].items():
+        cells = [(round(found[other][name], 4), round(100 * found[other][name] / value, 1)) for other in others]
+        rows.append([name, round(value, 4), *(cell for pair in cells for cell in pair)])
+    return markdown(head, rows)
+
+
+if __name__ == "__main__":
+    main()
