@@ -15,7 +15,7 @@ __all__ = [
     "AFTER",
     "BEFORE",
     "EARLY",
-    "IRREGULAR",
+    "FIBRILLATING",
     "TRAINS",
     "VENTRICULAR",
     "beat_taper",
@@ -30,8 +30,8 @@ EARLY = 0.85
 VENTRICULAR = ("PVC", "BIGU")
 """Statements by which early beats have a form of their own."""
 
-IRREGULAR = ("AFIB", "AFLT")
-"""Statements by which beats come early that are conducted like the others."""
+FIBRILLATING = ("AFIB", "AFLT")
+"""Statements, flutter among them, by which beats come early that are conducted like the others."""
 
 BEFORE = 40
 """Samples at 100 Hz of an averaged beat before its R peak."""
@@ -61,8 +61,8 @@ def usual_beats(beats: np.ndarray, condition: np.ndarray, statements: Sequence[s
     """
     usual = np.array(beats, dtype=np.float64)
     intervals = np.diff(usual, axis=1)
-    irregular = _stated(condition, statements, IRREGULAR) & ~_stated(condition, statements, VENTRICULAR)
-    usual[:, 1:][(intervals < EARLY * _medians(intervals)) & ~irregular] = np.nan
+    fibrillating = _stated(condition, statements, FIBRILLATING) & ~_stated(condition, statements, VENTRICULAR)
+    usual[:, 1:][(intervals < EARLY * _medians(intervals)) & ~fibrillating] = np.nan
     return usual
 
 
@@ -126,7 +126,7 @@ def beats_given(
 
 def _stated(condition: np.ndarray, statements: Sequence[str], codes: Sequence[str]) -> np.ndarray:
     """Which conditions hold one of these codes, (n, 1)."""
-    return condition[:, statement_columns(statements, codes)].max(axis=1, keepdims=True, initial=0) > 0
+    return np.asarray(condition[:, statement_columns(statements, codes)].any(axis=1, keepdims=True))
 
 
 def _whole(beats: np.ndarray, samples: int) -> np.ndarray:

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -110,6 +112,38 @@ def test_the_integrators_are_compared(monkeypatch, tmp_path):
     assert errors["ours", 10] < errors["Euler, even steps", 10] / 4
 
 
+class Counting:
+    """Remembers how many ECGs and labels it was given, and guesses."""
+
+    seen: ClassVar[list[tuple[int, int, int]]] = []
+
+    def fit(self, signals: np.ndarray, labels: np.ndarray, *, seed: int) -> None:
+        self.seen.append((len(signals), int(labels.sum()), seed))
+        self.labels = labels.shape[1]
+
+    def predict_proba(self, signals: np.ndarray) -> np.ndarray:
+        return np.full((len(signals), self.labels), 0.5)
+
+
+def test_more_records_than_real_ones_repeat_their_conditions(ptbxl_folder, tmp_path):
+    import more_records
+
+    from ecgsdk.validation.cache import Cache
+    from ecgsdk.validation.settings import Settings
+    from ecgsdk.validation.utility.trainings import Trainer
+
+    settings = Settings(str(ptbxl_folder), real_test=str(ptbxl_folder), seeds=2)
+    generator, trainer = ecgsdk.load_generator(), Trainer("counting", "1", Counting)
+    numbers = {"real": [6], "synthetic": [3, 12]}
+    found = more_records.compared(settings, trainer, generator, numbers, Cache(tmp_path))
+    assert list(found) == ["6 real", "3 synthetic", "12 synthetic"]
+    assert found["12 synthetic"]["macro-AUROC"] == 0.5
+    assert [(n, seed) for n, _, seed in Counting.seen] == [(n, seed) for n in (6, 3, 12) for seed in (0, 1)]
+    assert Counting.seen[4][1] == 2 * Counting.seen[0][1]
+    with pytest.raises(click.ClickException, match="there are 6 real ECGs to train on; ask for no more"):
+        more_records.compared(settings, trainer, generator, {"real": [7], "synthetic": [3]}, Cache(tmp_path))
+
+
 def test_what_more_records_teach_stands_beside_the_first(ptbxl_folder, tmp_path):
     from more_records import main, table
 
@@ -122,12 +156,13 @@ def test_what_more_records_teach_stands_beside_the_first(ptbxl_folder, tmp_path)
         "|  | 100 real | 100 synthetic | % | 200 synthetic | % |",
         "| macro-AUROC | 0.8 | 0.6 | 75 | 0.9 | 112.5 |",
     ]
-    pytest.importorskip("ecgsdk_classifiers")
     common = [str(ptbxl_folder), "--out", str(tmp_path)]
-    untested = CliRunner().invoke(main, common)
+    assert CliRunner().invoke(main, [*common, "--synthetic", "many"]).exit_code == 2
+    pytest.importorskip("ecgsdk_classifiers")
+    pytest.importorskip("sklearn")
+    untested = CliRunner().invoke(main, [*common, "--classifier", "gradient-boosting"])
     assert (untested.exit_code, len(untested.output.splitlines())) == (1, 1)
     assert "6 records to train and 0 to test on" in untested.output
-    assert CliRunner().invoke(main, [*common, "--synthetic", "many"]).exit_code == 2
 
 
 def test_tables_and_files_say_what_is_unknown(tmp_path):

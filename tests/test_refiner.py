@@ -36,9 +36,12 @@ def test_early_beats_are_not_usual_ones():
 
 
 def test_in_fibrillation_early_beats_are_usual_but_for_ventricular_ones():
-    early = TIMES.index(3.0)
+    early, condition = TIMES.index(3.0), np.ones((1, 9), dtype=np.float32)
     assert usual(padded(TIMES), 1)[0, early] == 3.0
     assert np.isnan(usual(padded(TIMES), 1, 2)[0, early])
+    known = {("AFLT", "MI"): 3.0, ("AFLT", "BIGU"): np.nan, ("MI",): np.nan, (): np.nan}
+    for statements, time in known.items():
+        assert np.array_equal(usual_beats(padded(TIMES), condition, statements)[0, early], time, equal_nan=True)
 
 
 def test_impulses_hold_the_times_between_samples():

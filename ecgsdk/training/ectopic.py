@@ -18,7 +18,7 @@ from ecgsdk.training.loop import Ema, Stage, descend, load_average, load_stage, 
 from ecgsdk.training.losses import discriminator_loss
 from ecgsdk.training.networks import TOKEN
 from ecgsdk.training.tuned import build_tuned
-from ecgsdk.usual_beats import IRREGULAR
+from ecgsdk.usual_beats import FIBRILLATING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,5 +113,5 @@ def held(times: Tensor, offset: Tensor, tokens: int) -> Tensor:
 
 def _with_early_beats(train: TrainingData, config: TrainConfig) -> Tensor:
     """Records in which a beat comes early and that neither fibrillate nor flutter."""
-    irregular = statement_columns(config.statements, IRREGULAR)
-    return early_beats(train.times).any(dim=1) & ~(train.conditions[:, irregular] > 0).any(dim=1)
+    fibrillating = statement_columns(config.statements, FIBRILLATING)
+    return early_beats(train.times).any(dim=1) & ~(train.conditions[:, fibrillating] > 0).any(dim=1)
