@@ -147,8 +147,9 @@ def test_what_is_chosen_is_likelier_recorded(generator):
 def test_the_distilled_flow_ends_near_where_the_flow_does(generator):
     one, many = (made(generator, cohort("norm", "lbbb", "rbbb"), 12, seed=8, steps=steps)[0] for steps in (1, 6))
     assert not np.array_equal(one, many)
-    for a, b in zip(one, many):
-        assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.8
+    alike = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(one, many)]
+    assert np.median(alike) > 0.9
+    assert min(alike) > 0.5
 
 
 @pytest.mark.parametrize("rate", [250.0, 500.0])
