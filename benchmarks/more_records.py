@@ -21,9 +21,8 @@ from tables import markdown, write_json
 import ecgsdk
 from ecgsdk.quality import quality_options
 from ecgsdk.validation.cache import Cache
-from ecgsdk.validation.datasets import askable, open_real
+from ecgsdk.validation.datasets import askable, loaded, open_real
 from ecgsdk.validation.progress import terminal_progress
-from ecgsdk.validation.records import load_records
 from ecgsdk.validation.scores import auroc, macro_auroc
 from ecgsdk.validation.settings import Settings
 from ecgsdk.validation.twins import twins
@@ -33,7 +32,6 @@ from ecgsdk.validation.utility.trainings import Trainer, Training
 
 if TYPE_CHECKING:
     from ecgsdk.hookspecs import ECGGenerator
-    from ecgsdk.readers import ECGSource
     from ecgsdk.validation.datasets import Real
     from ecgsdk.validation.records import Records
 
@@ -85,10 +83,11 @@ def main(
 def called(classifier: str) -> Trainer:
     """The trainable classifier of this name; raises ClickException where there is none that works."""
     roster = call_roster((classifier,))
-    for trainer in roster.trainers:
-        return trainer
-    reasons = [failure.why for failure in roster.failures]
-    raise click.ClickException(f"{classifier}: {'; '.join(reasons) or 'it cannot be trained'}")
+    trainer = roster.preferred()
+    if trainer is None:
+        reasons = [failure.why for failure in roster.failures]
+        raise click.ClickException(f"{classifier}: {'; '.join(reasons) or 'it cannot be trained'}")
+    return trainer
 
 
 def compared(
@@ -98,10 +97,10 @@ def compared(
     ours = open_real(settings, terminal_progress)
     if numbers["real"][-1] > ours.multi:
         raise click.ClickException(f"there are {ours.multi} real ECGs to train on; ask for no more (--real)")
-    test = loaded(ours.test, "real ECGs to test on")
+    test = loaded(ours.test, "real ECGs to test on", terminal_progress)
     rows = ours.rows[: numbers["real"][-1]].tolist()
     sides = {
-        "real": loaded(ours.train.select(rows), "real ECGs to train on"),
+        "real": loaded(ours.train.select(rows), "real ECGs to train on", terminal_progress),
         "synthetic": made(ours, generator, numbers["synthetic"][-1], settings, cache),
     }
     found = {}
@@ -121,13 +120,7 @@ def made(ours: Real, generator: ECGGenerator, n: int, settings: Settings, cache:
     known = [condition for condition in asked if condition is not None]
     if len(known) < n:
         raise click.ClickException(f"{generator.name} cannot be asked for {n - len(known)} of {n} conditions")
-    return loaded(twins(generator, known, settings, cache, terminal_progress), "synthetic ECGs")
-
-
-def loaded(source: ECGSource, what: str) -> Records:
-    """All records of a source."""
-    with terminal_progress(f"reading {what}", len(source)) as advance:
-        return load_records(source, advance)
+    return loaded(twins(generator, known, settings, cache, terminal_progress), "synthetic ECGs", terminal_progress)
 
 
 def scored(train: Records, test: Records, trainer: Trainer, seed: int, cache: Cache) -> dict[str, float]:

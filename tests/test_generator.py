@@ -150,6 +150,7 @@ def test_the_distilled_flow_ends_near_where_the_flow_does(generator):
     alike = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(one, many)]
     assert np.median(alike) > 0.9
     assert min(alike) > 0.5
+    assert np.sort(alike)[1] > 0.8  # one ECG of twelve may take another form
 
 
 @pytest.mark.parametrize("rate", [250.0, 500.0])

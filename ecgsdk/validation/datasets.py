@@ -36,6 +36,7 @@ __all__ = [
     "from_file",
     "from_generator",
     "from_synthesiser",
+    "loaded",
     "open_real",
     "open_synthetic",
 ]
@@ -271,10 +272,10 @@ def _together(
     made_as: Literal["twins", "resynthesised", "others", "unstated"],
 ) -> DataSets:
     data = DataSets(
-        train=_load(real.train.select(real.rows.tolist()), "real ECGs to train on", progress),
-        test=_load(real.test, "real ECGs to test on", progress),
-        synthetic_train=_load(for_train, "synthetic ECGs", progress),
-        synthetic_test=_load(for_test, "synthetic ECGs", progress),
+        train=loaded(real.train.select(real.rows.tolist()), "real ECGs to train on", progress),
+        test=loaded(real.test, "real ECGs to test on", progress),
+        synthetic_train=loaded(for_train, "synthetic ECGs", progress),
+        synthetic_test=loaded(for_test, "synthetic ECGs", progress),
         multi=multi,
         matched=positions,
         twins=made_as in ("twins", "resynthesised"),
@@ -364,10 +365,11 @@ def _loaded_members(
     if not {"privacy", "fidelity"} & set(settings.sections) or not len(members) or not len(others):
         return None, None
     parts = members[:_MEMBERS], others[:_REFERENCE]
-    loaded = [_load(source.select(part.tolist()), "ECGs of the generator's training", progress) for part in parts]
-    return loaded[0], loaded[1]
+    records = [loaded(source.select(part.tolist()), "ECGs of the generator's training", progress) for part in parts]
+    return records[0], records[1]
 
 
-def _load(source: ECGSource, what: str, progress: Progress) -> Records:
+def loaded(source: ECGSource, what: str, progress: Progress) -> Records:
+    """All records of a source, with a bar that names them."""
     with progress(f"reading {what}", len(source)) as advance:
         return load_records(source, advance)
